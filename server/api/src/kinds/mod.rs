@@ -1,0 +1,23 @@
+//! The kinds, a folder each, and the one list that registers them.
+
+use crate::kind::Kind;
+
+/// Every built-in kind, in the order of discovery: a line a kind.
+pub static KINDS: &[&dyn Kind] = &[];
+
+/// The kind that a URL names.
+pub fn by_plural(group: &str, version: &str, plural: &str) -> Option<&'static dyn Kind> {
+    KINDS.iter().copied().find(|k| {
+        let r = k.resource();
+        r.plural == plural && r.group == group && r.version == version
+    })
+}
+
+/// The kind that an object's `apiVersion` and `kind` name.
+pub fn by_kind(api_version: &str, kind: &str) -> Option<&'static dyn Kind> {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    KINDS.iter().copied().find(|k| {
+        let r = k.resource();
+        r.kind == kind && r.group == group && r.version == version
+    })
+}

@@ -1,0 +1,13 @@
+//! The Kubernetes API as values: kinds, the schema engine, patches, selectors and wire formats.
+//!
+//! Nothing here waits, opens or asks the time. An object is a [`serde_json::Value`] from the edge to
+//! the store; a kind's own code reads it as the typed struct of `k8s-openapi` where that is clearer.
+//!
+//! | module | what it decides |
+//! |---|---|
+//! | [`kind`] | the contract of a kind, and the facts that routes, discovery and tables derive from |
+
+pub mod auth;
+pub mod field;
+pub mod kind;
+pub mod kinds;

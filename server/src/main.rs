@@ -1,0 +1,2 @@
+//! ctld
+fn main() {}
