@@ -1,0 +1,3 @@
+//! Measures the programs beside the real control plane.
+
+fn main() {}

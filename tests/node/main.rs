@@ -1,0 +1,1 @@
+//! Pods on a worker: containers, volumes, networks, logs.
