@@ -1,1 +1,4 @@
 //! node
+
+pub mod image;
+pub mod runtime;
