@@ -1,0 +1,35 @@
+//! Where the programs under test are: beside the test's own executable.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The path of a program of this workspace, built with the same profile as the test.
+///
+/// `tests/run` builds the programs before the tests; with a bare `cargo test --package tests`, run
+/// `cargo build` first.
+pub fn path(name: &str) -> PathBuf {
+    let test = env::current_exe().expect("a test knows its own path");
+    let directory = test.parent().and_then(Path::parent);
+    let path = directory
+        .expect("tests lie in target/PROFILE/deps")
+        .join(name);
+    assert!(
+        path.exists(),
+        "{} is not built: run `cargo build` first, or tests/run",
+        path.display()
+    );
+    path
+}
+
+/// A command that runs `ctld`.
+pub fn ctld() -> Command {
+    Command::new(path("ctld"))
+}
+
+/// A command that runs `ctl` with that kubeconfig and no other.
+pub fn ctl(kubeconfig: &Path) -> Command {
+    let mut command = Command::new(path("ctl"));
+    command.env("KUBECONFIG", kubeconfig);
+    command
+}
