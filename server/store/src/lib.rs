@@ -3,10 +3,20 @@
 //! Every commit takes the next revision, one number for the whole store: the `resourceVersion` of
 //! Kubernetes. Superseded values stay readable at their revision, and replayable by watches, until
 //! they are compacted. Everything above speaks to the [`Store`] trait alone.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`memory`] | the backend that forgets everything when it stops |
+//! | `index` | key → its versions, for every backend |
+//! | `hub` | running watches: replay from a revision, then live |
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::mpsc;
+
+mod hub;
+mod index;
+pub mod memory;
 
 /// The number of a commit. The first one is 1; 0 means "before everything".
 pub type Revision = u64;
@@ -51,6 +61,15 @@ pub enum Write {
     Put(Bytes, Bytes),
     /// Removes the key. Not an error when there is none.
     Delete(Bytes),
+}
+
+impl Write {
+    /// The key that is written.
+    pub fn key(&self) -> &Bytes {
+        match self {
+            Self::Put(key, _) | Self::Delete(key) => key,
+        }
+    }
 }
 
 /// What must be true, and what then happens: all of it or nothing.
@@ -139,6 +158,10 @@ pub enum Error {
 }
 
 /// The store. All methods may be called from many tasks at once.
+///
+/// A transaction that changes nothing, because it has no writes or only deletes what isn't there,
+/// takes no revision: it answers with the current one. Compacting again at or before what is compacted
+/// already does nothing.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// The revision of the last commit that readers may see.

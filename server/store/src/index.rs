@@ -1,0 +1,209 @@
+//! The key index: which versions each key has, by revision.
+//!
+//! Both backends keep it in memory, as etcd does; they differ in what a version points at. It says
+//! `V` here: the value itself, or where the value is on disk.
+//!
+//! ```text
+//! /registry/core/pods/default/a   3:put  7:put  9:deleted  12:put
+//! /registry/core/pods/default/b   4:put
+//!
+//! compact(8):  a keeps 7 (it shows at revision 8), 9 and 12      b keeps 4
+//! compact(9):  a keeps 12; the deletion of 9 shows as nothing, so nothing needs to be kept of it
+//! ```
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+use crate::Revision;
+
+/// A key's state from `modified` until its next version.
+#[derive(Clone, Debug)]
+pub(crate) struct Version<V> {
+    /// The commit that made it.
+    pub(crate) modified: Revision,
+    /// The commit that created the key.
+    pub(crate) created: Revision,
+    /// The value, `None` when the commit deleted the key.
+    pub(crate) value: Option<V>,
+}
+
+/// All versions of all keys.
+#[derive(Debug)]
+pub(crate) struct Index<V> {
+    /// Versions in order of revision, never empty.
+    keys: BTreeMap<Bytes, Vec<Version<V>>>,
+}
+
+/// What a bounded step of compaction did.
+#[derive(Debug)]
+pub(crate) struct Step<V> {
+    /// The versions that are gone, with the commit that made them. A deletion has no `V`.
+    pub(crate) removed: Vec<Version<V>>,
+    /// The last key looked at; `None` when the last key of the index has been.
+    pub(crate) cursor: Option<Bytes>,
+}
+
+impl<V> Default for Index<V> {
+    fn default() -> Self {
+        Self {
+            keys: BTreeMap::new(),
+        }
+    }
+}
+
+impl<V: Clone> Index<V> {
+    /// Adds a key's newest version.
+    pub(crate) fn add(&mut self, key: Bytes, version: Version<V>) {
+        match self.keys.get_mut(&key) {
+            Some(versions) => versions.push(version),
+            None => {
+                self.keys.insert(key, vec![version]);
+            }
+        }
+    }
+
+    /// The version that shows at a revision, `None` when the key doesn't exist then.
+    pub(crate) fn at(&self, key: &[u8], revision: Revision) -> Option<&Version<V>> {
+        shown(self.keys.get(key)?, revision)
+    }
+
+    /// The newest version, `None` when the key doesn't exist.
+    pub(crate) fn current(&self, key: &[u8]) -> Option<&Version<V>> {
+        self.at(key, Revision::MAX)
+    }
+
+    /// What shows at a revision of the keys that start with `prefix` and follow `start_after`: at most
+    /// `limit` of them (0 for all), and how many more there are.
+    pub(crate) fn range(
+        &self,
+        prefix: &[u8],
+        start_after: Option<&[u8]>,
+        limit: usize,
+        revision: Revision,
+    ) -> (Vec<(Bytes, Version<V>)>, usize) {
+        let start = match start_after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let mut found = Vec::new();
+        let mut remaining = 0;
+        for (key, versions) in self.keys.range::<[u8], _>((start, Bound::Unbounded)) {
+            if !key.starts_with(prefix) {
+                break;
+            }
+            let Some(version) = shown(versions, revision) else {
+                continue;
+            };
+            if limit == 0 || found.len() < limit {
+                found.push((key.clone(), version.clone()));
+            } else {
+                remaining += 1;
+            }
+        }
+        (found, remaining)
+    }
+
+    /// Removes what no reader at or after `revision` can see, of at most `keys` keys after `cursor`.
+    pub(crate) fn compact_step(
+        &mut self,
+        cursor: Option<&Bytes>,
+        keys: usize,
+        revision: Revision,
+    ) -> Step<V> {
+        let start = cursor.map_or(Bound::Unbounded, |key| Bound::Excluded(key.clone()));
+        let mut removed = Vec::new();
+        let mut emptied = Vec::new();
+        let mut last = None;
+        let mut looked_at = 0;
+        for (key, versions) in self.keys.range_mut((start, Bound::Unbounded)).take(keys) {
+            looked_at += 1;
+            last = Some(key);
+            removed.extend(versions.drain(..superseded(versions, revision)));
+            if versions.is_empty() {
+                emptied.push(key.clone());
+            }
+        }
+        let cursor = last.filter(|_| looked_at == keys).cloned();
+        for key in emptied {
+            self.keys.remove(&key);
+        }
+        Step { removed, cursor }
+    }
+}
+
+/// The version that shows at a revision.
+fn shown<V>(versions: &[Version<V>], revision: Revision) -> Option<&Version<V>> {
+    // Most readers want the newest, so look from that end.
+    let version = versions.iter().rev().find(|v| v.modified <= revision)?;
+    version.value.is_some().then_some(version)
+}
+
+/// How many of the oldest versions nobody at or after `revision` can see.
+fn superseded<V>(versions: &[Version<V>], revision: Revision) -> usize {
+    let past = versions.partition_point(|v| v.modified <= revision);
+    match past.checked_sub(1) {
+        Some(last) if versions[last].value.is_some() => last,
+        _ => past,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index(history: &[(&'static str, Revision, Option<u32>)]) -> Index<u32> {
+        let mut index = Index::default();
+        for (key, modified, value) in history {
+            let version = Version {
+                modified: *modified,
+                created: 1,
+                value: *value,
+            };
+            index.add(Bytes::from_static(key.as_bytes()), version);
+        }
+        index
+    }
+
+    fn removed(step: &Step<u32>) -> Vec<Revision> {
+        step.removed.iter().map(|v| v.modified).collect()
+    }
+
+    #[test]
+    fn compaction_keeps_what_shows_at_its_revision() {
+        let mut index = index(&[
+            ("a", 3, Some(0)),
+            ("b", 4, Some(0)),
+            ("a", 7, Some(0)),
+            ("a", 9, None),
+            ("a", 12, Some(0)),
+        ]);
+        assert_eq!(removed(&index.compact_step(None, 10, 8)), [3]);
+        assert_eq!(index.at(b"a", 8).map(|v| v.modified), Some(7));
+        assert_eq!(removed(&index.compact_step(None, 10, 9)), [7, 9]);
+        assert!(index.at(b"a", 9).is_none());
+        assert_eq!(index.current(b"a").map(|v| v.modified), Some(12));
+        assert_eq!(index.current(b"b").map(|v| v.modified), Some(4));
+    }
+
+    #[test]
+    fn a_step_of_compaction_looks_at_so_many_keys_and_says_where_it_stopped() {
+        let mut index = index(&[("a", 1, Some(0)), ("b", 2, Some(0)), ("c", 3, Some(0))]);
+        for (key, modified) in [("a", 4), ("b", 5), ("c", 6)] {
+            let version = Version {
+                modified,
+                created: 1,
+                value: None,
+            };
+            index.add(Bytes::from_static(key.as_bytes()), version);
+        }
+        let first = index.compact_step(None, 2, 6);
+        assert_eq!(removed(&first), [1, 4, 2, 5]);
+        assert_eq!(first.cursor.as_deref(), Some(&b"b"[..]));
+        let second = index.compact_step(first.cursor.as_ref(), 2, 6);
+        assert_eq!(removed(&second), [3, 6]);
+        assert_eq!(second.cursor, None);
+        assert!(index.keys.is_empty());
+    }
+}
