@@ -6,8 +6,12 @@
 //! | module | what it decides |
 //! |---|---|
 //! | [`kind`] | the contract of a kind, and the facts that routes, discovery and tables derive from |
+//! | [`meta`] | what every object carries: names, labels, selectors, quantities, times |
+//! | [`wire`] | how objects are read and written: JSON |
 
 pub mod auth;
 pub mod field;
 pub mod kind;
 pub mod kinds;
+pub mod meta;
+pub mod wire;

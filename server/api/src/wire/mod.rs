@@ -1,0 +1,3 @@
+//! The forms in which objects travel: JSON, and YAML for people.
+
+pub mod json;
