@@ -1,9 +1,30 @@
 //! The kinds, a folder each, and the one list that registers them.
 
+mod canonical;
+mod cell;
+mod coordination;
+mod core;
+mod names;
+mod payload;
+mod rbac;
+mod read;
+mod selectors;
+
 use crate::kind::Kind;
 
 /// Every built-in kind, in the order of discovery: a line a kind.
-pub static KINDS: &[&dyn Kind] = &[];
+pub static KINDS: &[&dyn Kind] = &[
+    &core::configmap::ConfigMap,
+    &core::event::Event,
+    &core::namespace::Namespace,
+    &core::secret::Secret,
+    &core::serviceaccount::ServiceAccount,
+    &rbac::clusterrolebinding::ClusterRoleBinding,
+    &rbac::clusterrole::ClusterRole,
+    &rbac::rolebinding::RoleBinding,
+    &rbac::role::Role,
+    &coordination::lease::Lease,
+];
 
 /// The kind that a URL names.
 pub fn by_plural(group: &str, version: &str, plural: &str) -> Option<&'static dyn Kind> {

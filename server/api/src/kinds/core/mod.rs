@@ -1,0 +1,7 @@
+//! The core group.
+
+pub(crate) mod configmap;
+pub(crate) mod event;
+pub(crate) mod namespace;
+pub(crate) mod secret;
+pub(crate) mod serviceaccount;

@@ -1,0 +1,11 @@
+//! The group `rbac.authorization.k8s.io`.
+
+mod binding;
+pub(crate) mod clusterrole;
+pub(crate) mod clusterrolebinding;
+pub(crate) mod role;
+pub(crate) mod rolebinding;
+mod rules;
+
+/// The name of the group.
+const GROUP: &str = "rbac.authorization.k8s.io";

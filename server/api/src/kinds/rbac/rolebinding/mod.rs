@@ -1,0 +1,64 @@
+//! RoleBinding: who has a role, in one namespace.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::binding;
+use crate::field;
+use crate::kind::{Column, Kind, Part, Resource, STORED, Scope};
+use crate::kinds::names;
+
+static RESOURCE: Resource = Resource {
+    group: super::GROUP,
+    version: "v1",
+    kind: "RoleBinding",
+    plural: "rolebindings",
+    singular: "rolebinding",
+    short_names: &[],
+    categories: &[],
+    scope: Scope::Namespaced,
+    verbs: STORED,
+    subresources: &[],
+    storage_version_hash: "eGsCzGH6b1g=",
+    schema: "io.k8s.api.rbac.v1.RoleBinding",
+};
+
+static COLUMNS: [Column; 6] = binding::columns(
+    "roleRef can reference a Role in the current namespace or a ClusterRole in the global namespace. If the RoleRef cannot be resolved, the Authorizer must return an error.",
+    "Users in the roleBinding",
+    "Groups in the roleBinding",
+    "ServiceAccounts in the roleBinding",
+);
+
+/// The kind.
+pub(crate) struct RoleBinding;
+
+impl Kind for RoleBinding {
+    fn resource(&self) -> &'static Resource {
+        &RESOURCE
+    }
+
+    fn default(&self, object: &mut Value) {
+        binding::default(RESOURCE.schema, object);
+    }
+
+    fn validate(&self, object: &Value) -> Vec<field::Error> {
+        binding::validate(object, &["Role", "ClusterRole"], true)
+    }
+
+    fn validate_update(&self, _part: Part, new: &Value, stored: &Value) -> Vec<field::Error> {
+        binding::validate_update(new, stored)
+    }
+
+    fn name_problem(&self, name: &str) -> Option<String> {
+        names::path_segment(name)
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        &COLUMNS
+    }
+
+    fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value> {
+        binding::cells(object, now)
+    }
+}

@@ -1,0 +1,68 @@
+//! Policy rules and the table that both kinds of roles share.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::field::{Error, Path};
+use crate::kind::Column;
+use crate::kinds::cell::{CREATED, NAME};
+use crate::kinds::read::{items, text};
+
+/// The problems of the rules of a role.
+pub(super) fn validate(role: &Value, namespaced: bool) -> Vec<Error> {
+    let rules = items(role, "rules").iter().enumerate();
+    rules
+        .flat_map(|(at, rule)| validate_rule(rule, namespaced, &Path::new("rules").index(at)))
+        .collect()
+}
+
+fn validate_rule(rule: &Value, namespaced: bool, path: &Path) -> Vec<Error> {
+    let empty = |field: &str| items(rule, field).is_empty();
+    let mut errors = Vec::new();
+    if empty("verbs") {
+        let detail = "verbs must contain at least one value";
+        errors.push(Error::required(&path.child("verbs"), detail));
+    }
+    if !empty("nonResourceURLs") {
+        let path = path.child("nonResourceURLs");
+        let urls = &rule["nonResourceURLs"];
+        if namespaced {
+            let detail = "namespaced rules cannot apply to non-resource URLs";
+            errors.push(Error::invalid(&path, urls.clone(), detail));
+        }
+        if !(empty("apiGroups") && empty("resources") && empty("resourceNames")) {
+            let detail = "rules cannot apply to both regular resources and non-resource URLs";
+            errors.push(Error::invalid(&path, urls.clone(), detail));
+        }
+        return errors;
+    }
+    if empty("apiGroups") {
+        let detail = "resource rules must supply at least one api group";
+        errors.push(Error::required(&path.child("apiGroups"), detail));
+    }
+    if empty("resources") {
+        let detail = "resource rules must supply at least one resource";
+        errors.push(Error::required(&path.child("resources"), detail));
+    }
+    errors
+}
+
+pub(super) static COLUMNS: &[Column] = &[
+    NAME,
+    Column {
+        name: "Created At",
+        kind: "date",
+        format: "",
+        priority: 0,
+        description: CREATED,
+    },
+];
+
+/// The cells of a role: its time of creation is a date, not an age.
+pub(super) fn cells(role: &Value, _now: Timestamp) -> Vec<Value> {
+    let metadata = &role["metadata"];
+    vec![
+        text(metadata, "name").into(),
+        metadata["creationTimestamp"].clone(),
+    ]
+}

@@ -1,0 +1,60 @@
+//! Label selectors inside objects.
+
+use serde_json::Value;
+
+use crate::field::{Error, Path};
+use crate::kinds::read::{entries, items, text, texts};
+use crate::meta::name;
+
+/// The problems of a `LabelSelector`.
+pub(crate) fn validate(selector: &Value, path: &Path) -> Vec<Error> {
+    let mut errors = Vec::new();
+    let labels = path.child("matchLabels");
+    for (key, value) in entries(selector, "matchLabels") {
+        let value = value.as_str().unwrap_or_default();
+        errors.extend(label(&labels, key));
+        let problems = name::label_value(value).into_iter();
+        errors.extend(problems.map(|p| Error::invalid(&labels.key(key), value, p)));
+    }
+    for (at, requirement) in items(selector, "matchExpressions").iter().enumerate() {
+        let path = path.child("matchExpressions").index(at);
+        errors.extend(requirement_problems(requirement, &path));
+    }
+    errors
+}
+
+fn requirement_problems(requirement: &Value, path: &Path) -> Vec<Error> {
+    let mut errors = Vec::new();
+    let values = texts(requirement, "values");
+    let at = path.child("values");
+    match text(requirement, "operator") {
+        "In" | "NotIn" => {
+            if values.is_empty() {
+                let detail = "must be specified when `operator` is 'In' or 'NotIn'";
+                errors.push(Error::required(&at, detail));
+            }
+        }
+        "Exists" | "DoesNotExist" => {
+            if !values.is_empty() {
+                let detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
+                errors.push(Error::forbidden(&at, detail));
+            }
+        }
+        other => {
+            let detail = "not a valid selector operator";
+            errors.push(Error::invalid(&path.child("operator"), other, detail));
+        }
+    }
+    errors.extend(label(&path.child("key"), text(requirement, "key")));
+    for (index, value) in values.into_iter().enumerate() {
+        let problems = name::label_value(value).into_iter();
+        errors.extend(problems.map(|p| Error::invalid(&at.index(index), value, p)));
+    }
+    errors
+}
+
+/// The problems of a label's key.
+pub(crate) fn label(path: &Path, key: &str) -> Vec<Error> {
+    let problems = name::qualified_name(key).into_iter();
+    problems.map(|p| Error::invalid(path, key, p)).collect()
+}
