@@ -1,3 +1,103 @@
-//! Measures the programs beside the real control plane.
+//! Measures the programs, beside the real kube-apiserver and etcd when their binaries are there.
+//!
+//! ```text
+//! cargo run --release --package tests --bin bench -- [--peer DIR] [--json FILE] [SECTION...]
+//! ```
+//!
+//! `DIR` holds `etcd`, `kube-apiserver` and `kubectl`. The sections are in the list below; without
+//! one, all are measured. CPU is that of the server's processes, for each operation; the generator
+//! runs on the same cores, so rates are lower bounds.
 
-fn main() {}
+mod cli;
+mod idle;
+mod load;
+mod peer;
+mod pods;
+mod process;
+mod read;
+mod report;
+mod side;
+mod start;
+mod watch;
+mod write;
+
+use std::io::{Write, stdout};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use report::Report;
+use side::Sides;
+
+/// Measures one thing on each side and adds its rows.
+type Measure = fn(&mut Sides, &mut Report);
+
+/// What can be measured, in the order of the table: a line a section.
+const SECTIONS: &[(&str, Measure)] = &[
+    ("start", start::measure),
+    ("idle", idle::measure),
+    ("write", write::measure),
+    ("read", read::measure),
+    ("watch", watch::measure),
+    ("pods", pods::measure),
+    ("cli", cli::measure),
+];
+
+struct Options {
+    peer: Option<PathBuf>,
+    json: Option<PathBuf>,
+    sections: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let options = match options() {
+        Ok(options) => options,
+        Err(problem) => {
+            eprintln!("bench: {problem}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut sides = Sides::new(options.peer);
+    let mut report = Report::default();
+    for (name, measure) in SECTIONS {
+        if options.sections.is_empty() || options.sections.iter().any(|s| s == name) {
+            eprintln!("measuring {name} ...");
+            measure(&mut sides, &mut report);
+        }
+    }
+    if let Err(error) = writeln!(stdout(), "{}", report.table()) {
+        eprintln!("bench: can't write the table: {error}");
+    }
+    if let Some(path) = options.json
+        && let Err(error) = std::fs::write(&path, report.json())
+    {
+        eprintln!("bench: {}: {error}", path.display());
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn options() -> Result<Options, String> {
+    let mut options = Options {
+        peer: None,
+        json: None,
+        sections: Vec::new(),
+    };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut file = || {
+            words
+                .next()
+                .map(PathBuf::from)
+                .ok_or(format!("{word} needs a path"))
+        };
+        match word.as_str() {
+            "--peer" => options.peer = Some(file()?),
+            "--json" => options.json = Some(file()?),
+            section if SECTIONS.iter().any(|(name, _)| *name == section) => {
+                options.sections.push(section.to_owned());
+            }
+            other => return Err(format!("unknown section or option {other:?}")),
+        }
+    }
+    Ok(options)
+}

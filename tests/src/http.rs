@@ -82,6 +82,14 @@ impl Api {
         self.send(self.request(Method::GET, path)).await
     }
 
+    /// `GET` of a body that is only counted: its length in bytes. Panics unless the code is 200.
+    pub async fn fetch(&self, path: &str) -> usize {
+        let response = self.request(Method::GET, path).send().await;
+        let response = response.expect("the server answers");
+        assert_eq!(response.status().as_u16(), 200, "GET {path}");
+        response.bytes().await.expect("the body arrives").len()
+    }
+
     /// `POST` of a JSON body.
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(self.request(Method::POST, path).json(body)).await

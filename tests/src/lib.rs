@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod http;
+pub mod image;
 pub mod programs;
 
 use std::fs::OpenOptions;

@@ -9,17 +9,13 @@ use std::process::Command;
 /// `tests/run` builds the programs before the tests; with a bare `cargo test --package tests`, run
 /// `cargo build` first.
 pub fn path(name: &str) -> PathBuf {
-    let test = env::current_exe().expect("a test knows its own path");
-    let directory = test.parent().and_then(Path::parent);
-    let path = directory
-        .expect("tests lie in target/PROFILE/deps")
-        .join(name);
-    assert!(
-        path.exists(),
-        "{} is not built: run `cargo build` first, or tests/run",
-        path.display()
-    );
-    path
+    let own = env::current_exe().expect("a program knows its own path");
+    // Tests lie in target/PROFILE/deps, the benchmark in target/PROFILE.
+    own.ancestors()
+        .skip(1)
+        .map(|directory| directory.join(name))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| panic!("{name} is not built: run `cargo build` first, or tests/run"))
 }
 
 /// A command that runs `ctld`.

@@ -1,0 +1,23 @@
+//! Durable creates of 1 KiB ConfigMaps, with one writer and with 64.
+
+use crate::load;
+use crate::report::Report;
+use crate::side::Sides;
+
+pub(crate) fn measure(sides: &mut Sides, report: &mut Report) {
+    for (workers, count) in [(1, 1_000), (64, 10_000)] {
+        let (ours, peer) = sides.each(|side| load::run(load::create(side, count, workers)));
+        let name = |what: &str| format!("create ConfigMap 1 KiB, {workers} writers: {what}");
+        let of = |get: fn(&load::Load) -> f64| peer.as_ref().map(get);
+        report.add(
+            name("rate"),
+            "/s",
+            ours.rate,
+            of(|l| l.rate),
+            "8 × the rate",
+        );
+        report.add(name("CPU each"), "µs", ours.cpu, of(|l| l.cpu), "peer ÷ 10");
+        report.add(name("p50"), "ms", ours.p50, of(|l| l.p50), "–");
+        report.add(name("p99"), "ms", ours.p99, of(|l| l.p99), "–");
+    }
+}
