@@ -1,7 +1,9 @@
 //! The kinds, a folder each, and the one list that registers them.
 
+mod apps;
 mod canonical;
 mod cell;
+mod check;
 mod coordination;
 mod core;
 mod names;
@@ -17,8 +19,12 @@ pub static KINDS: &[&dyn Kind] = &[
     &core::configmap::ConfigMap,
     &core::event::Event,
     &core::namespace::Namespace,
+    &core::node::Node,
+    &core::pod::Pod,
     &core::secret::Secret,
     &core::serviceaccount::ServiceAccount,
+    &apps::deployment::Deployment,
+    &apps::replicaset::ReplicaSet,
     &rbac::clusterrolebinding::ClusterRoleBinding,
     &rbac::clusterrole::ClusterRole,
     &rbac::rolebinding::RoleBinding,

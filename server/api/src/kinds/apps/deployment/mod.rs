@@ -1,0 +1,68 @@
+//! Deployment: pods of one template, replaced step by step when it changes.
+
+mod columns;
+mod default;
+mod validate;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::workload;
+use crate::field;
+use crate::kind::{Column, Kind, Part, Resource, STORED, Scope};
+use crate::kinds::names;
+
+static RESOURCE: Resource = Resource {
+    group: "apps",
+    version: "v1",
+    kind: "Deployment",
+    plural: "deployments",
+    singular: "deployment",
+    short_names: &["deploy"],
+    categories: &["all"],
+    scope: Scope::Namespaced,
+    verbs: STORED,
+    subresources: super::SCALED,
+    storage_version_hash: "8aSe+NMegvE=",
+    schema: "io.k8s.api.apps.v1.Deployment",
+};
+
+/// The kind.
+pub(crate) struct Deployment;
+
+impl Kind for Deployment {
+    fn resource(&self) -> &'static Resource {
+        &RESOURCE
+    }
+
+    fn default(&self, object: &mut Value) {
+        default::object(RESOURCE.schema, object);
+    }
+
+    fn prepare_create(&self, object: &mut Value) {
+        workload::create(&RESOURCE, object);
+    }
+
+    fn validate(&self, object: &Value) -> Vec<field::Error> {
+        validate::object(object)
+    }
+
+    fn validate_update(&self, part: Part, new: &Value, stored: &Value) -> Vec<field::Error> {
+        match part {
+            Part::Status => validate::status(&new["status"]),
+            _ => workload::validate_update(new, stored),
+        }
+    }
+
+    fn name_problem(&self, name: &str) -> Option<String> {
+        names::subdomain(name)
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        columns::COLUMNS
+    }
+
+    fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value> {
+        columns::cells(object, now)
+    }
+}
