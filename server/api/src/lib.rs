@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`kind`] | the contract of a kind, and the facts that routes, discovery and tables derive from |
 //! | [`meta`] | what every object carries: names, labels, selectors, quantities, times |
+//! | [`patch`] | JSON patch, merge patch, strategic merge patch |
 //! | [`schema`] | what fields a kind has, and how they merge |
 //! | [`wire`] | how objects are read and written: JSON |
 
@@ -15,5 +16,6 @@ pub mod field;
 pub mod kind;
 pub mod kinds;
 pub mod meta;
+pub mod patch;
 pub mod schema;
 pub mod wire;

@@ -153,6 +153,7 @@ fn field(
             "map-type" => field.atomic = text == "atomic",
             "patch-strategy" => {
                 field.patch.merge = text.split(',').any(|s| s == "merge");
+                field.patch.replace = text == "replace";
                 field.patch.retain_keys = text.split(',').any(|s| s == "retainKeys");
             }
             "patch-merge-key" => field.merge_key = Some(text),

@@ -96,6 +96,8 @@ pub struct PatchStrategy {
     pub merge: bool,
     /// The patch may name the keys to retain.
     pub retain_keys: bool,
+    /// An object is replaced; without this it is merged.
+    pub replace: bool,
 }
 
 /// A field of a schema.
