@@ -10,6 +10,9 @@ use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// How long a test waits for what should happen soon, on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Waits until `probe` gives a value, looking again whenever a little time has passed.
 ///
 /// Panics after `deadline`, with what was being waited for.

@@ -1,0 +1,126 @@
+//! What was acknowledged survives: `kill -9` under load, and a damaged or foreign data directory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tests::cluster::Cluster;
+use tests::http::Api;
+use tests::{PATIENCE, eventually_async};
+
+use crate::{MAPS, map};
+
+const KILLS: usize = 100;
+const WRITERS: usize = 8;
+
+/// Creates numbered objects until told to stop; gives the numbers that were acknowledged.
+async fn write(api: Api, next: Arc<AtomicUsize>, stop: Arc<AtomicBool>) -> Vec<usize> {
+    let mut acknowledged = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        let body = map(&format!("k{number}"), "x");
+        let answer = api
+            .request(reqwest::Method::POST, MAPS)
+            .json(&body)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) if answer.status() == 201 => acknowledged.push(number),
+            // The server is down: the number was not acknowledged.
+            _ => tokio::task::yield_now().await,
+        }
+        if acknowledged.len() >= 40 {
+            break;
+        }
+    }
+    acknowledged
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_kills_under_load_lose_nothing_acknowledged() {
+    let mut cluster = Cluster::start(&["--no-worker", "--no-scheduler"]);
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut acknowledged = Vec::new();
+    for round in 0..KILLS {
+        let stop = Arc::new(AtomicBool::new(false));
+        let before = next.load(Ordering::Relaxed);
+        let tasks: Vec<_> = (0..WRITERS)
+            .map(|_| tokio::spawn(write(cluster.api(), Arc::clone(&next), Arc::clone(&stop))))
+            .collect();
+        // Let some writes in, a different number each time.
+        let enough = before + 5 + round % 17;
+        eventually_async("writes to be under way", PATIENCE, || async {
+            (next.load(Ordering::Relaxed) > enough).then_some(())
+        })
+        .await;
+        cluster.kill();
+        stop.store(true, Ordering::Relaxed);
+        for task in tasks {
+            acknowledged.extend(task.await.expect("a writer does not panic"));
+        }
+        cluster.boot();
+    }
+    let list = cluster.api().get(MAPS).await.expect(200);
+    let there: std::collections::BTreeSet<String> =
+        crate::names(&list).into_iter().map(str::to_owned).collect();
+    let lost: Vec<usize> = acknowledged
+        .iter()
+        .copied()
+        .filter(|n| !there.contains(&format!("k{n}")))
+        .collect();
+    assert!(
+        acknowledged.len() > KILLS,
+        "only {} writes were acknowledged",
+        acknowledged.len()
+    );
+    assert!(
+        lost.is_empty(),
+        "lost after {} acknowledged writes: {lost:?}",
+        acknowledged.len()
+    );
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_refused_and_left_alone() {
+    let mut cluster = Cluster::without_worker();
+    cluster.api().post(MAPS, &map("one", "1")).await.expect(201);
+    cluster.terminate();
+    let directory = cluster.data_dir().join("store");
+    let file = std::fs::read_dir(&directory)
+        .expect("the store is a directory")
+        .filter_map(Result::ok)
+        .max_by_key(|entry| entry.metadata().map_or(0, |m| m.len()))
+        .expect("the store has a file")
+        .path();
+    std::fs::write(&file, b"this is no database").expect("it can be damaged");
+    let mut command = cluster.ctld("server");
+    let command = command.args(["--secure-port", "0", "--no-worker"]);
+    let output = tokio::process::Command::from(std::mem::replace(
+        command,
+        std::process::Command::new("true"),
+    ))
+    .kill_on_drop(true)
+    .output();
+    let output = tokio::time::timeout(Duration::from_secs(20), output).await;
+    let output = output.expect("ctld ends by itself").expect("ctld runs");
+    assert!(!output.status.success());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("damaged") || text.contains("not a"), "{text}");
+    assert_eq!(
+        std::fs::read(&file).expect("the file is there"),
+        b"this is no database"
+    );
+}
+
+#[tokio::test]
+async fn two_servers_do_not_share_a_data_directory() {
+    let cluster = Cluster::without_worker();
+    let output = cluster
+        .ctld("server")
+        .args(["--secure-port", "0", "--no-worker"])
+        .output();
+    let output = output.expect("ctld runs");
+    assert!(!output.status.success());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("another ctld uses"), "{text}");
+}

@@ -1,0 +1,163 @@
+//! Watch: events in order, bookmarks, resuming.
+
+use futures::StreamExt;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tests::PATIENCE;
+use tests::cluster::Cluster;
+use tests::http::Api;
+
+use crate::{MAPS, at, map};
+
+/// The events of a watch, one after the other.
+struct Watch {
+    body: futures::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>,
+    buffer: Vec<u8>,
+}
+
+impl Watch {
+    async fn start(api: &Api, query: &str) -> Self {
+        let path = format!("{MAPS}?watch=true&{query}");
+        let response = api
+            .request(Method::GET, &path)
+            .send()
+            .await
+            .expect("the watch starts");
+        assert_eq!(response.status(), 200);
+        Self {
+            body: response.bytes_stream().boxed(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// The next event, or `None` when the server has ended the watch.
+    async fn next(&mut self) -> Option<Value> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                return Some(serde_json::from_slice(&line).expect("an event is JSON"));
+            }
+            let chunk = tokio::time::timeout(PATIENCE, self.body.next()).await;
+            match chunk.expect("an event arrives in time") {
+                Some(Ok(chunk)) => self.buffer.extend_from_slice(&chunk),
+                _ => return None,
+            }
+        }
+    }
+
+    async fn expect(&mut self, kind: &str, name: &str) -> Value {
+        let event = self.next().await.expect("the watch goes on");
+        assert_eq!(event["type"], kind, "{event:#}");
+        assert_eq!(event["object"]["metadata"]["name"], name, "{event:#}");
+        event
+    }
+}
+
+async fn version(api: &Api) -> String {
+    let list = api.get(MAPS).await.expect(200);
+    list["metadata"]["resourceVersion"]
+        .as_str()
+        .expect("a version")
+        .to_owned()
+}
+
+#[tokio::test]
+async fn every_change_arrives_in_order() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let from = version(&api).await;
+    let mut watch = Watch::start(&api, &format!("resourceVersion={from}")).await;
+    api.post(MAPS, &map("one", "1")).await.expect(201);
+    api.patch(&at("one"), "merge", &json!({"data": {"key": "2"}}))
+        .await
+        .expect(200);
+    api.delete(&at("one")).await.expect(200);
+    watch.expect("ADDED", "one").await;
+    let modified = watch.expect("MODIFIED", "one").await;
+    assert_eq!(modified["object"]["data"]["key"], "2");
+    let deleted = watch.expect("DELETED", "one").await;
+    let number = |event: &Value| -> u64 {
+        event["object"]["metadata"]["resourceVersion"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap()
+    };
+    assert!(number(&deleted) > number(&modified));
+}
+
+#[tokio::test]
+async fn an_object_that_leaves_the_selection_is_deleted_for_its_watcher() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let from = version(&api).await;
+    let query = format!("resourceVersion={from}&labelSelector=app%3Da");
+    let mut watch = Watch::start(&api, &query).await;
+    let mut body = map("one", "1");
+    body["metadata"]["labels"] = json!({"app": "a"});
+    api.post(MAPS, &body).await.expect(201);
+    api.patch(
+        &at("one"),
+        "merge",
+        &json!({"metadata": {"labels": {"app": "b"}}}),
+    )
+    .await
+    .expect(200);
+    watch.expect("ADDED", "one").await;
+    watch.expect("DELETED", "one").await;
+}
+
+#[tokio::test]
+async fn a_watch_resumes_after_a_restart_of_the_server() {
+    let mut cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let from = version(&api).await;
+    api.post(MAPS, &map("one", "1")).await.expect(201);
+    api.post(MAPS, &map("two", "2")).await.expect(201);
+    api.delete(&at("one")).await.expect(200);
+    cluster.terminate();
+    cluster.boot();
+    let api = cluster.api();
+    let query = format!("resourceVersion={from}&fieldSelector=metadata.name!%3Dkube-root-ca.crt");
+    let mut watch = Watch::start(&api, &query).await;
+    watch.expect("ADDED", "one").await;
+    watch.expect("ADDED", "two").await;
+    watch.expect("DELETED", "one").await;
+}
+
+#[tokio::test]
+async fn initial_events_end_with_a_bookmark_that_says_so() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let mut body = map("one", "1");
+    body["metadata"]["labels"] = json!({"app": "a"});
+    api.post(MAPS, &body).await.expect(201);
+    let query = "sendInitialEvents=true&allowWatchBookmarks=true\
+                 &resourceVersionMatch=NotOlderThan&labelSelector=app%3Da";
+    let mut watch = Watch::start(&api, query).await;
+    watch.expect("ADDED", "one").await;
+    let bookmark = watch.next().await.expect("a bookmark");
+    assert_eq!(bookmark["type"], "BOOKMARK");
+    let annotations = &bookmark["object"]["metadata"]["annotations"];
+    assert_eq!(annotations["k8s.io/initial-events-end"], "true");
+}
+
+#[tokio::test]
+async fn a_version_from_the_future_is_told_so() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let path = format!("{MAPS}?resourceVersion=99999999&resourceVersionMatch=Exact");
+    let answer = api.get(&path).await;
+    assert_eq!(answer.code, 504, "{:#}", answer.body);
+    let message = answer.body["message"].as_str().expect("a message");
+    assert!(message.contains("Too large resource version"), "{message}");
+}
+
+#[tokio::test]
+async fn a_watch_ends_when_its_time_is_over() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let from = version(&api).await;
+    let mut watch = Watch::start(&api, &format!("resourceVersion={from}&timeoutSeconds=1")).await;
+    assert_eq!(watch.next().await, None);
+}
