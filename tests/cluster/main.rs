@@ -1,1 +1,4 @@
-//! Whole clusters: controllers, scheduler, restarts.
+//! Whole clusters: controllers, scheduler, rollouts, nodes that vanish.
+
+mod deployments;
+mod scheduling;

@@ -1,1 +1,8 @@
-//! Pods on a worker: containers, volumes, networks, logs.
+//! Pods on a worker: containers, volumes, networks, logs, exec, probes, restarts of the worker.
+
+mod containers;
+mod logs;
+mod network;
+mod recovery;
+mod security;
+mod volumes;

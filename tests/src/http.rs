@@ -153,6 +153,11 @@ impl Answer {
     }
 }
 
+/// The TLS settings of a client that speaks plain HTTP only.
+pub fn no_tls() -> ClientConfig {
+    builder(RootCertStore::empty()).with_no_client_auth()
+}
+
 fn builder(
     roots: RootCertStore,
 ) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {

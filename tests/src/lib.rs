@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod http;
 pub mod image;
+pub mod pods;
 pub mod programs;
 
 use std::fs::OpenOptions;

@@ -1,0 +1,92 @@
+//! A worker that is killed and started again finds what ran, and what ended meanwhile.
+
+use serde_json::json;
+use tests::pods::{cluster, create, exec_text, log, phase, reached, ready, script};
+use tests::{PATIENCE, eventually};
+
+#[tokio::test]
+async fn containers_outlive_the_server_and_are_found_again() {
+    let Some(mut cluster) = cluster("containers_outlive_the_server").await else {
+        return;
+    };
+    let api = cluster.api();
+    let flag = cluster.scratch().join("flag");
+    std::fs::create_dir(&flag).expect("a directory");
+    let before = create(
+        &api,
+        &script("long", "echo up; sleep 1000"),
+        "the pod to be ready",
+        ready,
+    )
+    .await;
+    let mut pod = script(
+        "ends",
+        "while [ ! -e /flag/go ]; do sleep 0.1; done; echo meanwhile; touch /flag/done; exit 5",
+    );
+    pod["spec"]["restartPolicy"] = json!("Never");
+    pod["spec"]["volumes"] = json!([{"name": "flag", "hostPath": {"path": flag}}]);
+    pod["spec"]["containers"][0]["volumeMounts"] = json!([{"name": "flag", "mountPath": "/flag"}]);
+    create(&api, &pod, "the pod to be ready", ready).await;
+    for orderly in [true, false] {
+        match orderly {
+            true => cluster.terminate(),
+            false => cluster.kill(),
+        }
+        if orderly {
+            std::fs::write(flag.join("go"), "").expect("a file");
+            eventually("the container to end", PATIENCE, || {
+                flag.join("done").exists().then_some(())
+            });
+        }
+        cluster.boot();
+        let api = cluster.api();
+        let after = reached(&api, "long", "the pod to be ready", ready).await;
+        for field in ["containerID", "restartCount"] {
+            let of = |pod: &serde_json::Value| pod["status"]["containerStatuses"][0][field].clone();
+            assert_eq!(of(&before), of(&after), "{field}");
+        }
+        assert_eq!(
+            exec_text(&cluster, "long", &["echo", "still here"]),
+            "still here\n"
+        );
+        let ended = reached(&api, "ends", "the pod to have failed", phase("Failed")).await;
+        let state = &ended["status"]["containerStatuses"][0]["state"]["terminated"];
+        assert_eq!(state["exitCode"], 5);
+        assert_eq!(log(&api, "ends", "").await, "meanwhile\n");
+    }
+}
+
+#[tokio::test]
+async fn stop_leaves_nothing_behind() {
+    let Some(mut cluster) = cluster("stop_leaves_nothing_behind").await else {
+        return;
+    };
+    let api = cluster.api();
+    create(
+        &api,
+        &script("long", "sleep 1000"),
+        "the pod to be ready",
+        ready,
+    )
+    .await;
+    let run_dir = cluster.run_dir().to_string_lossy().into_owned();
+    let mounts = || std::fs::read_to_string("/proc/self/mountinfo").expect("mounts can be read");
+    assert!(mounts().contains(&run_dir));
+    cluster.terminate();
+    let status = cluster.ctld("stop").status().expect("ctld runs");
+    assert!(status.success());
+    assert!(
+        !mounts().contains(&run_dir),
+        "mounts are left below {run_dir}"
+    );
+    let shims = std::fs::read_dir("/proc")
+        .expect("/proc")
+        .filter_map(|entry| std::fs::read(entry.ok()?.path().join("cmdline")).ok())
+        .filter(|line| String::from_utf8_lossy(line).contains(&run_dir))
+        .count();
+    assert_eq!(shims, 0, "processes are left");
+    // The same directories serve again.
+    cluster.boot();
+    let api = cluster.api();
+    reached(&api, "long", "the pod to run again", ready).await;
+}

@@ -1,0 +1,116 @@
+//! Volumes: what pods find where, with which mode, and what follows a change.
+
+use serde_json::json;
+use tests::pods::{cluster, create, exec, exec_text, ready, script};
+use tests::{PATIENCE, eventually};
+
+#[tokio::test]
+async fn volumes_of_every_kind_are_where_they_should_be() {
+    let Some(cluster) = cluster("volumes_of_every_kind").await else {
+        return;
+    };
+    let api = cluster.api();
+    let map = json!({"metadata": {"name": "files"}, "data": {"a.txt": "A", "b.txt": "B"}});
+    api.post("/api/v1/namespaces/default/configmaps", &map)
+        .await
+        .expect(201);
+    let secret = json!({"metadata": {"name": "keys"}, "stringData": {"key": "hush"}});
+    api.post("/api/v1/namespaces/default/secrets", &secret)
+        .await
+        .expect(201);
+    let host = cluster.scratch().join("hosted");
+    std::fs::create_dir(&host).expect("a directory");
+    std::fs::write(host.join("file"), "from the host").expect("a file");
+    let mut pod = script("vols", "sleep 1000");
+    pod["spec"]["volumes"] = json!([
+        {"name": "map", "configMap": {"name": "files", "defaultMode": 0o440, "items": [{"key": "a.txt", "path": "sub/x"}]}},
+        {"name": "live", "configMap": {"name": "files"}},
+        {"name": "secret", "secret": {"secretName": "keys"}},
+        {"name": "host", "hostPath": {"path": host, "type": "Directory"}},
+        {"name": "memory", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+        {"name": "down", "downwardAPI": {"items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]}},
+    ]);
+    pod["spec"]["containers"][0]["volumeMounts"] = json!([
+        {"name": "map", "mountPath": "/map"},
+        {"name": "live", "mountPath": "/live"},
+        {"name": "secret", "mountPath": "/secret", "readOnly": true},
+        {"name": "host", "mountPath": "/host", "readOnly": true},
+        {"name": "memory", "mountPath": "/memory"},
+        {"name": "down", "mountPath": "/down"},
+        {"name": "live", "mountPath": "/one", "subPath": "b.txt"},
+    ]);
+    create(&api, &pod, "the pod to be ready", ready).await;
+    let read = |path: &str| exec_text(&cluster, "vols", &["cat", path]);
+    assert_eq!(read("/map/sub/x"), "A");
+    assert_eq!(read("/secret/key"), "hush");
+    assert_eq!(read("/host/file"), "from the host");
+    assert_eq!(read("/one"), "B");
+    assert_eq!(read("/down/labels"), "app=\"vols\"");
+    assert!(
+        !exec(&cluster, "vols", &["touch", "/host/new"])
+            .status
+            .success()
+    );
+    assert!(
+        !exec(
+            &cluster,
+            "vols",
+            &["sh", "-c", "head -c 3000000 /dev/zero > /memory/x"]
+        )
+        .status
+        .success()
+    );
+    let token = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+    assert_eq!(read(token).split('.').count(), 3, "a token is a JWT");
+    let patch = json!({"data": {"a.txt": "A2"}});
+    api.patch(
+        "/api/v1/namespaces/default/configmaps/files",
+        "merge",
+        &patch,
+    )
+    .await
+    .expect(200);
+    eventually("the file to follow its ConfigMap", PATIENCE * 4, || {
+        (read("/live/a.txt") == "A2").then_some(())
+    });
+}
+
+#[tokio::test]
+async fn a_sub_path_does_not_leave_its_volume() {
+    let Some(cluster) = cluster("a_sub_path_does_not_leave").await else {
+        return;
+    };
+    let api = cluster.api();
+    let host = cluster.scratch().join("hosted");
+    std::fs::create_dir(&host).expect("a directory");
+    std::os::unix::fs::symlink("/etc", host.join("escape")).expect("a link");
+    let mut pod = script("escape", "sleep 1000");
+    pod["spec"]["volumes"] = json!([{"name": "host", "hostPath": {"path": host}}]);
+    pod["spec"]["containers"][0]["volumeMounts"] =
+        json!([{"name": "host", "mountPath": "/x", "subPath": "escape"}]);
+    create(&api, &pod, "the refusal", |pod| {
+        let waiting = &pod["status"]["containerStatuses"][0]["state"]["waiting"];
+        waiting["reason"] == "CreateContainerConfigError"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pod_waits_for_the_config_map_it_mounts() {
+    let Some(cluster) = cluster("a_pod_waits_for_the_config_map").await else {
+        return;
+    };
+    let api = cluster.api();
+    let mut pod = script("late", "cat /map/key; sleep 1000");
+    pod["spec"]["volumes"] = json!([{"name": "map", "configMap": {"name": "later"}}]);
+    pod["spec"]["containers"][0]["volumeMounts"] = json!([{"name": "map", "mountPath": "/map"}]);
+    create(&api, &pod, "the pod to wait", |pod| {
+        pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "ContainerCreating"
+    })
+    .await;
+    let map = json!({"metadata": {"name": "later"}, "data": {"key": "x"}});
+    api.post("/api/v1/namespaces/default/configmaps", &map)
+        .await
+        .expect(201);
+    tests::pods::reached(&api, "late", "the pod to be ready", ready).await;
+}
