@@ -1,0 +1,268 @@
+//! `delete`: asks the server to delete, then waits until the objects are gone.
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::args::{DryRun, DryRunFlag, Files, duration_flag};
+use crate::client::Request;
+use crate::context::{Context, line, note};
+use crate::error::{Error, Result};
+use crate::target::{self, Spec, Wanted};
+
+/// Delete resources by file names, stdin, resources and names, or by resources and label selector.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Delete {
+    /// Types and names: pod x, po/x, pods
+    words: Vec<String>,
+    #[command(flatten)]
+    files: Files,
+    /// All objects of the types given
+    #[arg(long)]
+    all: bool,
+    /// In all namespaces
+    #[arg(long, short = 'A')]
+    all_namespaces: bool,
+    /// What becomes of the objects' dependents: background, orphan or foreground
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "background", default_missing_value = "background")]
+    cascade: String,
+    #[command(flatten)]
+    dry_run: DryRunFlag,
+    /// Only objects whose fields fit
+    #[arg(long)]
+    field_selector: Option<String>,
+    /// Delete at once, without the grace that a pod has to end
+    #[arg(long)]
+    force: bool,
+    /// Seconds that the objects have to end; -1 leaves it to them
+    #[arg(long, default_value_t = -1)]
+    grace_period: i64,
+    /// Say nothing about objects that don't exist
+    #[arg(long)]
+    ignore_not_found: bool,
+    /// Ask before deleting
+    #[arg(long, short = 'i')]
+    interactive: bool,
+    /// The same as --grace-period=1
+    #[arg(long)]
+    now: bool,
+    /// name prints only names
+    #[arg(long, short = 'o')]
+    output: Option<String>,
+    /// A path to delete
+    #[arg(long)]
+    raw: Option<String>,
+    /// Only objects whose labels fit
+    #[arg(long, short = 'l')]
+    selector: Option<String>,
+    /// How long to wait for the end; 0 is as long as it takes
+    #[arg(long, default_value = "0s")]
+    timeout: String,
+    /// Wait for the end
+    #[arg(long, action = clap::ArgAction::Set, default_value_t = true)]
+    wait: bool,
+}
+
+impl Delete {
+    pub(crate) async fn run(self, context: &Context) -> Result<()> {
+        let dry_run = self.dry_run.get()?;
+        if let Some(path) = &self.raw {
+            let request = Request { method: Method::DELETE, ..Request::get(path.as_str()) };
+            let answer = context.client()?.bytes(request).await?;
+            return crate::context::print(&String::from_utf8_lossy(&answer));
+        }
+        let grace = self.grace()?;
+        let propagation = self.propagation()?;
+        let output = self.output.as_deref().unwrap_or_default();
+        if !matches!(output, "" | "name") {
+            return Err(format!("unexpected -o output mode: {output}. We only support '-o name'").into());
+        }
+        let ignore = self.ignore_not_found || self.all && self.field_selector.is_none();
+        let timeout = duration_flag("timeout", &self.timeout)?;
+        let (found, mut errors) = self.find(context, ignore).await?;
+        if self.interactive && !found.is_empty() && dry_run == DryRun::None && !confirm(&found)? {
+            return Ok(());
+        }
+        if self.force && self.grace_period <= 0 && dry_run == DryRun::None && !found.is_empty() || self.force && grace == Some(0) && dry_run == DryRun::None {
+            note("Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. The resource may continue to run on the cluster indefinitely.");
+        }
+        let mut gone = Vec::new();
+        for wanted in found {
+            match self.delete(context, &wanted, dry_run, grace, propagation).await {
+                Ok(uid) => {
+                    self.say(&wanted, dry_run)?;
+                    gone.push((wanted, uid));
+                }
+                Err(error) if ignore && error.is_not_found() => {}
+                Err(error) => errors.push(error),
+            }
+        }
+        if gone.is_empty() && errors.is_empty() {
+            if !ignore || self.words.len() == 1 && self.all {
+                note("No resources found");
+            }
+            return Ok(());
+        }
+        if self.wait && !self.force && dry_run == DryRun::None {
+            let timeout = if timeout.is_zero() { Duration::from_secs(168 * 3600) } else { timeout };
+            let end = Instant::now() + timeout;
+            for (wanted, uid) in &gone {
+                if let Err(error) = until_gone(context, wanted, uid.as_deref(), end).await {
+                    errors.push(error);
+                    break;
+                }
+            }
+        }
+        Error::many(errors)
+    }
+
+    fn grace(&self) -> Result<Option<i64>> {
+        if self.now {
+            if self.grace_period != -1 {
+                return Err("--now and --grace-period cannot be specified together".into());
+            }
+            return Ok(Some(1));
+        }
+        match (self.grace_period, self.force) {
+            (0, false) => {
+                // kubectl turns an immediate deletion that isn't forced into the gentlest one that is quick.
+                Ok(Some(1))
+            }
+            (period, true) if period > 0 => Err("--force and --grace-period greater than 0 cannot be specified together".into()),
+            (_, true) => Ok(Some(0)),
+            (period, false) if period < 0 => Ok(None),
+            (period, false) => Ok(Some(period)),
+        }
+    }
+
+    fn propagation(&self) -> Result<&'static str> {
+        match self.cascade.as_str() {
+            "background" | "true" => Ok("Background"),
+            "orphan" | "false" => Ok("Orphan"),
+            "foreground" => Ok("Foreground"),
+            other => Err(format!("invalid cascade value ({other}). Must be \"background\", \"foreground\", or \"orphan\"").into()),
+        }
+    }
+
+    /// The objects to delete, and what could not be found.
+    async fn find(&self, context: &Context, ignore: bool) -> Result<(Vec<Wanted>, Vec<Error>)> {
+        let spec = Spec {
+            words: self.words.clone(),
+            files: self.files.clone(),
+            labels: self.selector.clone().unwrap_or_default(),
+            fields: self.field_selector.clone().unwrap_or_default(),
+            all_namespaces: self.all_namespaces,
+            all: self.all,
+        };
+        if self.all && self.selector.is_some() {
+            return Err("cannot set --all and --selector at the same time".into());
+        }
+        let resolved = target::resolve(context, &spec).await?;
+        if resolved.wanted.iter().all(|w| !w.name.is_empty()) {
+            return Ok((resolved.wanted, Vec::new()));
+        }
+        let (found, errors) = target::objects(context, &spec).await?;
+        let errors = errors.into_iter().filter(|e| !(ignore && e.is_not_found())).collect();
+        Ok((found, errors))
+    }
+
+    /// Sends the request; gives the uid of the object that is being deleted.
+    async fn delete(&self, context: &Context, wanted: &Wanted, dry_run: DryRun, grace: Option<i64>, propagation: &str) -> Result<Option<String>> {
+        if dry_run == DryRun::Client {
+            return Ok(None);
+        }
+        let mut options = json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation});
+        if let Some(grace) = grace {
+            options["gracePeriodSeconds"] = grace.into();
+        }
+        if dry_run == DryRun::Server {
+            options["dryRun"] = json!(["All"]);
+        }
+        let answer = context.client()?.json(Request::send(Method::DELETE, wanted.path(), &options)).await?;
+        let uid = if answer["kind"] == "Status" { &answer["details"]["uid"] } else { &answer["metadata"]["uid"] };
+        Ok(uid.as_str().map(str::to_owned))
+    }
+
+    fn say(&self, wanted: &Wanted, dry_run: DryRun) -> Result<()> {
+        if self.output.as_deref() == Some("name") {
+            return line(&wanted.display());
+        }
+        let kind = wanted.resource.prefix();
+        let verb = if self.force || self.grace_period == 0 { "force deleted" } else { "deleted" };
+        let place = if wanted.resource.namespaced { format!(" from {} namespace", wanted.namespace) } else { String::new() };
+        let tail = dry_run.suffix();
+        line(&format!("{kind} \"{}\" {verb}{place}{tail}", wanted.name))
+    }
+}
+
+/// Asks whether to go on, as `delete -i` does.
+fn confirm(found: &[Wanted]) -> Result<bool> {
+    crate::context::print(&format!("You are about to delete the following {} resource(s):\n", found.len()))?;
+    for wanted in found {
+        line(&wanted.display())?;
+    }
+    let yes = if std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+        dialoguer::Confirm::new()
+            .with_prompt("Do you want to continue?")
+            .default(false)
+            .interact()
+            .map_err(|e| e.to_string())?
+    } else {
+        crate::context::print("Do you want to continue? (y/N): ")?;
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        matches!(answer.trim(), "y" | "Y")
+    };
+    if !yes {
+        line("deletion is cancelled")?;
+    }
+    Ok(yes)
+}
+
+/// Waits until an object is gone, or another one has taken its name.
+pub(crate) async fn until_gone(context: &Context, wanted: &Wanted, uid: Option<&str>, end: Instant) -> Result<()> {
+    let late = || Error::Plain(format!("timed out waiting for the condition on {}/{}", wanted.resource.qualified(), wanted.name));
+    loop {
+        let fields = format!("metadata.name={}", wanted.name);
+        let collection = wanted.resource.path(Some(&wanted.namespace));
+        let list = context.client()?.json(Request::get(collection.as_str()).query("fieldSelector", &fields)).await?;
+        let here = list["items"].as_array().and_then(|i| i.first());
+        if here.is_none_or(|object| uid.is_some_and(|uid| api::meta::uid(object) != uid)) {
+            return Ok(());
+        }
+        let version = list["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+        let mut request = Request::get(collection).query("fieldSelector", fields).query("resourceVersion", version).query("watch", "true");
+        request.endless = true;
+        let left = end.saturating_duration_since(Instant::now());
+        let watched = tokio::time::timeout(left, deleted(context, request)).await;
+        match watched {
+            Err(_) => return Err(late()),
+            Ok(Ok(true)) => return Ok(()),
+            // The watch ended or could not go on from there: look again.
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) if error.reason() == "Expired" => {}
+            Ok(Err(error)) => return Err(error),
+        }
+    }
+}
+
+/// Whether a watch tells of a deletion before it ends.
+async fn deleted(context: &Context, request: Request) -> Result<bool> {
+    let mut response = context.client()?.response(request).await?;
+    let mut pending = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| e.to_string())? {
+        pending.extend_from_slice(&chunk);
+        while let Some(end) = pending.iter().position(|b| *b == b'\n') {
+            let line: Vec<u8> = pending.drain(..=end).collect();
+            let event: Value = serde_json::from_slice(&line).unwrap_or_default();
+            match event["type"].as_str() {
+                Some("DELETED") => return Ok(true),
+                Some("ERROR") => return Ok(false),
+                _ => {}
+            }
+        }
+    }
+    Ok(false)
+}

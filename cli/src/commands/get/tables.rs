@@ -1,0 +1,129 @@
+//! Tables of `get`: the server makes them, several kinds come one below the other.
+
+use serde_json::{Value, json};
+
+use super::Get;
+use crate::client::discovery::Resource;
+use crate::context::{Context, note, print};
+use crate::error::{Error, Result};
+use crate::printer::table::{self, Layout, Options};
+use crate::printer::{Format, sort};
+use crate::target::{Resolved, Wanted};
+
+/// What asks for a table.
+pub(super) const ACCEPT: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
+
+/// Prints everything that was asked for.
+pub(super) async fn run(get: &Get, context: &Context, resolved: Resolved, format: &Format) -> Result<()> {
+    let mut errors = Vec::new();
+    let mut output = Output::default();
+    for wanted in &resolved.wanted {
+        match get.fetch(context, wanted, get.server_print.then_some(ACCEPT), if get.server_print { "rows" } else { "items" }).await {
+            Ok(answer) => output.add(get, wanted, &answer, format, resolved.several_types)?,
+            Err(error) => get.missed(error, &mut errors),
+        }
+    }
+    output.flush()?;
+    if !output.written && errors.is_empty() && !get.ignore_not_found {
+        let namespaced = resolved.wanted.iter().all(|w| w.resource.namespaced);
+        if !namespaced || get.all_namespaces {
+            note("No resources found");
+        } else {
+            note(&format!("No resources found in {} namespace.", context.namespace()?));
+        }
+    }
+    Error::many(errors)
+}
+
+/// The options of a table of one kind.
+pub(super) fn options(get: &Get, resource: &Resource, format: &Format, several_types: bool) -> Options {
+    Options {
+        wide: matches!(format, Format::Wide),
+        no_headers: get.no_headers,
+        with_namespace: get.all_namespaces && resource.namespaced,
+        kind: if several_types || get.show_kind { resource.prefix() } else { String::new() },
+        show_labels: get.show_labels,
+        label_columns: get.label_columns.clone(),
+    }
+}
+
+/// Tables one below the other, a blank line between kinds.
+#[derive(Default)]
+struct Output {
+    layout: Layout,
+    kind: Option<Resource>,
+    written: bool,
+}
+
+impl Output {
+    fn add(&mut self, get: &Get, wanted: &Wanted, answer: &Value, format: &Format, several_types: bool) -> Result<()> {
+        let resource = &wanted.resource;
+        let made;
+        let table = if answer["kind"] == "Table" {
+            answer
+        } else {
+            made = plain(answer, wanted);
+            &made
+        };
+        let mut rows: Vec<&Value> = table["rows"].as_array().into_iter().flatten().collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        if let Some(path) = get.sort_by.as_deref().filter(|p| !p.is_empty()) {
+            sort::sort(&mut rows, path, |row| &row["object"])?;
+        }
+        let options = options(get, resource, format, several_types);
+        if self.kind.as_ref() != Some(resource) {
+            self.flush()?;
+            self.layout = Layout::default();
+            if self.written && !get.no_headers {
+                print("\n")?;
+            }
+            self.kind = Some(resource.clone());
+            if !get.no_headers {
+                self.layout.push(table::headings(table, &options, None));
+            }
+        }
+        for row in rows {
+            self.layout.push(table::cells(table, row, &options, None));
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if !self.layout.is_empty() {
+            self.written = true;
+            print(&self.layout.flush())?;
+        }
+        Ok(())
+    }
+}
+
+/// A table of names and ages, for servers that make none.
+pub(super) fn plain(answer: &Value, wanted: &Wanted) -> Value {
+    let now = jiff::Timestamp::now();
+    let items: Vec<&Value> = if wanted.name.is_empty() && answer["items"].is_array() {
+        answer["items"].as_array().into_iter().flatten().collect()
+    } else {
+        vec![answer]
+    };
+    let rows: Vec<Value> = items
+        .into_iter()
+        .map(|object| json!({"cells": [api::meta::name(object), age(object, now)], "object": object}))
+        .collect();
+    json!({
+        "kind": "Table",
+        "columnDefinitions": [
+            {"name": "Name", "type": "string", "format": "name", "priority": 0},
+            {"name": "Age", "type": "string", "format": "", "priority": 0},
+        ],
+        "rows": rows,
+    })
+}
+
+fn age(object: &Value, now: jiff::Timestamp) -> String {
+    match object["metadata"]["creationTimestamp"].as_str().and_then(api::meta::time::parse) {
+        Some(created) => api::meta::time::human_duration(now.duration_since(created)),
+        None => "<unknown>".to_owned(),
+    }
+}

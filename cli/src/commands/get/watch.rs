@@ -1,0 +1,165 @@
+//! `get -w`: the list, then every change, until the user or the server ends it.
+
+use serde_json::Value;
+
+use super::{Get, tables};
+use crate::client::Request;
+use crate::context::{Context, print};
+use crate::error::{Error, Result};
+use crate::printer::table::{self, Layout};
+use crate::printer::{self, Format};
+use crate::target::{Resolved, Wanted};
+
+/// Lists and watches one thing.
+pub(super) async fn run(get: &Get, context: &Context, format: &Format, resolved: Resolved) -> Result<()> {
+    let [wanted] = resolved.wanted.as_slice() else {
+        return Err("you may only specify a single resource type".into());
+    };
+    let accept = format.is_human().then_some(tables::ACCEPT);
+    let mut show = Shown {
+        get,
+        wanted,
+        format,
+        several_types: resolved.several_types,
+        layout: Layout::default(),
+        headed: false,
+        definitions: Value::Null,
+    };
+    let first = get.fetch(context, wanted, accept, if accept.is_some() { "rows" } else { "items" }).await?;
+    let mut version = first["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
+    if first["kind"] == "Table" && !wanted.name.is_empty() && version.is_empty() {
+        version = first["rows"][0]["object"]["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
+    }
+    if !get.watch_only {
+        show.first(&first)?;
+    }
+    follow(context, wanted, accept, get, &version, |event, object| show.event(event, object)).await
+}
+
+/// Sends each event of a watch to `each`, until the stream ends.
+async fn follow(
+    context: &Context,
+    wanted: &Wanted,
+    accept: Option<&str>,
+    get: &Get,
+    version: &str,
+    mut each: impl FnMut(&str, &Value) -> Result<()>,
+) -> Result<()> {
+    let fields = if wanted.name.is_empty() {
+        get.field_selector.clone().unwrap_or_default()
+    } else {
+        format!("metadata.name={}", wanted.name)
+    };
+    let mut request = Request::get(wanted.resource.path(Some(&wanted.namespace)))
+        .query("fieldSelector", fields)
+        .query("labelSelector", get.selector.clone().unwrap_or_default())
+        .query("resourceVersion", version)
+        .query("watch", "true");
+    request.endless = context.global.request_timeout.is_none();
+    if let Some(accept) = accept {
+        request = request.accept(accept);
+    }
+    let mut response = context.client()?.response(request).await?;
+    let mut pending = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| context_error(context, &e))? {
+        pending.extend_from_slice(&chunk);
+        while let Some(end) = pending.iter().position(|b| *b == b'\n') {
+            let line: Vec<u8> = pending.drain(..=end).collect();
+            let event: Value = serde_json::from_slice(&line).map_err(|e| format!("unable to decode an event from the watch stream: {e}"))?;
+            let kind = event["type"].as_str().unwrap_or_default();
+            match kind {
+                "ERROR" => return Err(Error::status(event["object"].clone())),
+                "BOOKMARK" => {}
+                _ => each(kind, &event["object"])?,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn context_error(context: &Context, error: &reqwest::Error) -> Error {
+    match context.client() {
+        Ok(client) => client.connect_error(error),
+        Err(error) => error,
+    }
+}
+
+struct Shown<'a> {
+    get: &'a Get,
+    wanted: &'a Wanted,
+    format: &'a Format,
+    several_types: bool,
+    layout: Layout,
+    headed: bool,
+    definitions: Value,
+}
+
+impl Shown<'_> {
+    /// The objects that are there when the watch begins.
+    fn first(&mut self, answer: &Value) -> Result<()> {
+        if self.format.is_human() {
+            let rows = answer["rows"].as_array().is_some_and(|r| !r.is_empty());
+            return if rows || answer["kind"] != "Table" { self.rows("ADDED", answer) } else { Ok(()) };
+        }
+        match answer["items"].as_array() {
+            Some(items) if self.wanted.name.is_empty() => {
+                let items: Vec<Value> = crate::target::items(&serde_json::json!({"items": items}), &self.wanted.resource).into_iter().map(|i| i.object).collect();
+                items.iter().try_for_each(|item| self.object("ADDED", item))
+            }
+            _ => self.object("ADDED", answer),
+        }
+    }
+
+    fn event(&mut self, event: &str, object: &Value) -> Result<()> {
+        if self.format.is_human() { self.rows(event, object) } else { self.object(event, object) }
+    }
+
+    fn rows(&mut self, event: &str, answer: &Value) -> Result<()> {
+        let made;
+        let answer = if answer["kind"] == "Table" {
+            answer
+        } else {
+            made = tables::plain(answer, self.wanted);
+            &made
+        };
+        // Only the first table of a watch has its columns' definitions.
+        if answer["columnDefinitions"].as_array().is_some_and(|c| !c.is_empty()) {
+            self.definitions = answer["columnDefinitions"].clone();
+        }
+        let table = serde_json::json!({"columnDefinitions": self.definitions, "rows": answer["rows"]});
+        let options = tables::options(self.get, &self.wanted.resource, self.format, self.several_types);
+        let extra = self.get.output_watch_events;
+        if !self.headed && !self.get.no_headers {
+            self.layout.push(table::headings(&table, &options, extra.then_some("EVENT")));
+        }
+        self.headed = true;
+        for row in table["rows"].as_array().into_iter().flatten() {
+            self.layout.push(table::cells(&table, row, &options, extra.then_some(event)));
+        }
+        print(&self.layout.flush())
+    }
+
+    fn object(&mut self, event: &str, object: &Value) -> Result<()> {
+        if let Format::Columns(columns) = self.format {
+            if !self.headed && !self.get.no_headers {
+                self.layout.push(columns.headings());
+            }
+            self.headed = true;
+            self.layout.push(columns.row(object)?);
+            return print(&self.layout.flush());
+        }
+        let strip = matches!(self.format, Format::Json | Format::Yaml | Format::Kyaml) && !self.get.print.show_managed_fields;
+        let object = if strip { printer::without_managed_fields(object.clone()) } else { object.clone() };
+        let object = if self.get.output_watch_events {
+            serde_json::json!({"type": event, "object": object})
+        } else {
+            object
+        };
+        let separate = self.headed && matches!(self.format, Format::Yaml);
+        self.headed = true;
+        if separate {
+            print("---\n")?;
+        }
+        print(&self.format.object(&object, Some(&self.wanted.resource))?)
+    }
+}

@@ -1,0 +1,84 @@
+//! JSON as Go writes it: four spaces, and `<`, `>` and `&` escaped.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+/// Indented, with a newline at the end.
+pub(crate) fn pretty(value: &Value) -> String {
+    let mut out = String::new();
+    write(value, Some(0), &mut out);
+    out.push('\n');
+    out
+}
+
+/// On one line.
+pub(crate) fn compact(value: &Value) -> String {
+    let mut out = String::new();
+    write(value, None, &mut out);
+    out
+}
+
+fn write(value: &Value, depth: Option<usize>, out: &mut String) {
+    match value {
+        Value::String(text) => string(text, out),
+        Value::Array(list) => {
+            let each = list.iter().map(|item| (None, item));
+            block(['[', ']'], each, depth, out);
+        }
+        Value::Object(map) => {
+            let each = map.iter().map(|(key, item)| (Some(key.as_str()), item));
+            block(['{', '}'], each, depth, out);
+        }
+        // Writing to a string can't fail.
+        other => drop(write!(out, "{other}")),
+    }
+}
+
+fn block<'a>(ends: [char; 2], items: impl ExactSizeIterator<Item = (Option<&'a str>, &'a Value)>, depth: Option<usize>, out: &mut String) {
+    out.push(ends[0]);
+    let empty = items.len() == 0;
+    let inner = depth.map(|d| d + 1);
+    for (index, (key, item)) in items.enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        indent(inner, out);
+        if let Some(key) = key {
+            string(key, out);
+            out.push_str(if depth.is_some() { ": " } else { ":" });
+        }
+        write(item, inner, out);
+    }
+    if !empty {
+        indent(depth, out);
+    }
+    out.push(ends[1]);
+}
+
+fn indent(depth: Option<usize>, out: &mut String) {
+    if let Some(depth) = depth {
+        out.push('\n');
+        out.extend(std::iter::repeat_n("    ", depth));
+    }
+}
+
+/// A string as Go's encoder escapes it.
+pub(crate) fn string(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => drop(write!(out, "\\u{:04x}", c as u32)),
+            c if (c as u32) < 0x20 => drop(write!(out, "\\u{:04x}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}

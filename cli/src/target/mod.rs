@@ -1,0 +1,229 @@
+//! What a command acts on: words such as `pods`, `po/x`, `deploy web`, selectors, and files.
+
+pub(crate) mod files;
+
+use std::collections::VecDeque;
+
+use serde_json::Value;
+
+use crate::args::Files;
+use crate::client::Request;
+use crate::client::discovery::Resource;
+use crate::context::Context;
+use crate::error::{Error, Result};
+
+/// What the command line says to act on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Spec {
+    /// Types and names.
+    pub(crate) words: Vec<String>,
+    /// Files that name objects.
+    pub(crate) files: Files,
+    /// A label selector, or empty.
+    pub(crate) labels: String,
+    /// A field selector, or empty.
+    pub(crate) fields: String,
+    /// Whether every namespace is meant.
+    pub(crate) all_namespaces: bool,
+    /// Whether a type alone means all of its objects.
+    pub(crate) all: bool,
+}
+
+/// One thing to ask the server for.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    /// Its kind.
+    pub(crate) resource: Resource,
+    /// Its namespace; empty for all of them, or for a kind without.
+    pub(crate) namespace: String,
+    /// Its name; empty for a list.
+    pub(crate) name: String,
+    /// Its body in a file, where it comes from one.
+    pub(crate) object: Value,
+    /// The file, or empty.
+    pub(crate) source: String,
+}
+
+impl Wanted {
+    /// The path to ask.
+    pub(crate) fn path(&self) -> String {
+        if self.name.is_empty() {
+            return self.resource.path(Some(&self.namespace));
+        }
+        self.resource.object_path(&self.namespace, &self.name)
+    }
+
+    /// `deployment.apps/web`.
+    pub(crate) fn display(&self) -> String {
+        format!("{}/{}", self.resource.prefix(), self.name)
+    }
+
+    /// The object as the server has it now.
+    pub(crate) async fn fetch(&self, context: &Context) -> Result<Value> {
+        context.client()?.json(Request::get(self.path())).await
+    }
+}
+
+/// The things to ask for, in the order of the command line, and whether the user named several types.
+pub(crate) struct Resolved {
+    /// Each with a name or as a list.
+    pub(crate) wanted: Vec<Wanted>,
+    /// Whether names in output need their type in front.
+    pub(crate) several_types: bool,
+    /// Whether the user named one thing.
+    pub(crate) single: bool,
+}
+
+/// Works out what to ask for.
+pub(crate) async fn resolve(context: &Context, spec: &Spec) -> Result<Resolved> {
+    if !spec.files.filename.is_empty() || spec.files.kustomize.is_some() {
+        if !spec.words.is_empty() {
+            return Err("when paths, URLs, or stdin is provided as input, you may not specify resource arguments as well".into());
+        }
+        let wanted = files::wanted(context, &spec.files).await?;
+        let first = wanted.first().map(|w| w.resource.qualified());
+        let several_types = wanted.iter().any(|w| Some(w.resource.qualified()) != first);
+        let single = wanted.len() == 1;
+        return Ok(Resolved { wanted, several_types, single });
+    }
+    let words: Vec<String> = spec.words.iter().filter(|w| !w.is_empty()).cloned().collect();
+    if words.is_empty() {
+        return Err(nothing());
+    }
+    if words.iter().any(|w| w.contains('/')) {
+        return pairs(context, spec, &words).await;
+    }
+    typed(context, spec, &words).await
+}
+
+fn nothing() -> Error {
+    Error::Plain(
+        "you must specify only one resource\n".trim().to_owned(),
+    )
+}
+
+/// `po/x svc/y`.
+async fn pairs(context: &Context, spec: &Spec, words: &[String]) -> Result<Resolved> {
+    if !spec.labels.is_empty() {
+        return Err("selectors and the all flag cannot be used when passing resource/name arguments".into());
+    }
+    let namespace = context.namespace()?;
+    let mut wanted = Vec::new();
+    for word in words {
+        let parts: Vec<&str> = word.split('/').collect();
+        let [kind, name] = parts.as_slice() else {
+            if parts.len() == 1 {
+                return Err(format!("there is no need to specify a resource type as a separate argument when passing arguments in resource/name form (e.g. 'ctl get resource/<resource_name>' instead of 'ctl get resource resource/<resource_name>'").into());
+            }
+            return Err(format!("arguments in resource/name form may not have more than one slash").into());
+        };
+        if kind.is_empty() || name.is_empty() {
+            return Err("arguments in resource/name form must have a single resource and name".into());
+        }
+        if kind.contains(',') {
+            return Err("arguments in resource/name form must have a single resource and name".into());
+        }
+        let resource = context.resource(kind).await?;
+        wanted.push(named(resource, &namespace, name));
+    }
+    if spec.all_namespaces {
+        return Err("a resource cannot be retrieved by name across all namespaces".into());
+    }
+    let first = wanted[0].resource.qualified();
+    let several_types = wanted.iter().any(|w| w.resource.qualified() != first);
+    let single = wanted.len() == 1;
+    Ok(Resolved { wanted, several_types, single })
+}
+
+/// `pods`, `pods,svc`, `pods x y`, `all`.
+async fn typed(context: &Context, spec: &Spec, words: &[String]) -> Result<Resolved> {
+    let kinds: Vec<&str> = words[0].split(',').filter(|k| !k.is_empty()).collect();
+    let names = &words[1..];
+    let mut resources = Vec::new();
+    let mut several_types = kinds.len() > 1;
+    for kind in kinds {
+        let category: Vec<Resource> = context.discovery().await?.category(kind).into_iter().cloned().collect();
+        if category.is_empty() {
+            resources.push(context.resource(kind).await?);
+        } else {
+            several_types = true;
+            resources.extend(category.into_iter().filter(|r| r.verbs.iter().any(|v| v == "list")));
+        }
+    }
+    if !names.is_empty() {
+        if !spec.labels.is_empty() || !spec.fields.is_empty() && spec.words.len() > 1 {
+            return Err("name cannot be provided when a selector is specified".into());
+        }
+        if spec.all_namespaces {
+            return Err("a resource cannot be retrieved by name across all namespaces".into());
+        }
+        let namespace = context.namespace()?;
+        let wanted: Vec<Wanted> =
+            resources.iter().flat_map(|r| names.iter().map(|n| named(r.clone(), &namespace, n))).collect();
+        let single = wanted.len() == 1;
+        return Ok(Resolved { wanted, several_types, single });
+    }
+    if spec.labels.is_empty() && spec.fields.is_empty() && !spec.all {
+        return Err("resource(s) were provided, but no name was specified".into());
+    }
+    let namespace = if spec.all_namespaces { String::new() } else { context.namespace()? };
+    let wanted = resources.into_iter().map(|r| named(r, &namespace, "")).collect();
+    Ok(Resolved { wanted, several_types, single: false })
+}
+
+fn named(resource: Resource, namespace: &str, name: &str) -> Wanted {
+    let namespace = if resource.namespaced { namespace.to_owned() } else { String::new() };
+    Wanted {
+        resource,
+        namespace,
+        name: name.to_owned(),
+        object: Value::Null,
+        source: String::new(),
+    }
+}
+
+/// Resolves and fetches every object: lists are asked for and taken apart. Errors of single objects
+/// come beside the objects that were found.
+pub(crate) async fn objects(context: &Context, spec: &Spec) -> Result<(Vec<Wanted>, Vec<Error>)> {
+    let mut queue: VecDeque<Wanted> = resolve(context, spec).await?.wanted.into();
+    let (mut found, mut errors) = (Vec::new(), Vec::new());
+    while let Some(mut wanted) = queue.pop_front() {
+        let request = Request::get(wanted.path());
+        if wanted.name.is_empty() {
+            let request = request.query("labelSelector", &spec.labels).query("fieldSelector", &spec.fields);
+            match context.client()?.json(request).await {
+                Ok(list) => found.extend(items(&list, &wanted.resource)),
+                Err(error) => errors.push(error),
+            }
+            continue;
+        }
+        match context.client()?.json(request).await {
+            Ok(object) => {
+                wanted.object = object;
+                found.push(wanted);
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    Ok((found, errors))
+}
+
+/// The objects of a list, each with its `apiVersion` and `kind`.
+pub(crate) fn items(list: &Value, resource: &Resource) -> Vec<Wanted> {
+    let each = list["items"].as_array().into_iter().flatten();
+    each.map(|item| {
+        let mut object = item.clone();
+        if object["kind"].is_null() {
+            object["apiVersion"] = resource.api_version().into();
+            object["kind"] = resource.kind.clone().into();
+        }
+        Wanted {
+            resource: resource.clone(),
+            namespace: api::meta::namespace(item).to_owned(),
+            name: api::meta::name(item).to_owned(),
+            object,
+            source: String::new(),
+        }
+    })
+    .collect()
+}
