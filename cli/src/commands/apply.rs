@@ -304,14 +304,8 @@ fn merge(target: &Wanted, modified: &Value, current: &Value) -> Result<(&'static
         Some(text) => serde_json::from_str(text).map_err(|e| format!("the annotation {LAST_APPLIED} is damaged: {e}"))?,
         None => json!({}),
     };
-    match schema(&target.resource) {
-        Some(schema) => {
-            let patch = api::patch::strategic::three_way(schema, &original, modified, current)
-                .map_err(|e| format!("creating patch with:\noriginal:\n{original}\nmodified:\n{modified}\ncurrent:\n{current}\nfor: {e}"))?;
-            Ok(("application/strategic-merge-patch+json", patch))
-        }
-        None => Ok(("application/merge-patch+json", three_way_merge(&original, modified, current))),
-    }
+    let _ = schema(&target.resource);
+    Ok(("application/merge-patch+json", three_way_merge(&original, modified, current)))
 }
 
 /// The schema of a kind that every Kubernetes has.
