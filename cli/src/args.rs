@@ -15,7 +15,11 @@ use crate::commands;
 
 /// ctl controls a Kubernetes cluster: kubectl, command for command.
 #[derive(Debug, Parser)]
-#[command(name = "ctl", disable_version_flag = true, arg_required_else_help = true)]
+#[command(
+    name = "ctl",
+    disable_version_flag = true,
+    arg_required_else_help = true
+)]
 pub(crate) struct Line {
     /// What to do.
     #[command(subcommand)]
@@ -111,7 +115,13 @@ pub(crate) struct Global {
     #[arg(long, global = true, hide = true)]
     pub(crate) username: Option<String>,
     /// Log level; 6 and above show requests
-    #[arg(long = "v", short = 'v', global = true, hide = true, default_value_t = 0)]
+    #[arg(
+        long = "v",
+        short = 'v',
+        global = true,
+        hide = true,
+        default_value_t = 0
+    )]
     pub(crate) verbosity: i64,
     /// Log levels by file; accepted so that scripts work
     #[arg(long, global = true, hide = true)]
@@ -188,16 +198,13 @@ impl DryRunFlag {
     /// The flag's value, or kubectl's complaint about it.
     pub(crate) fn get(&self) -> Result<DryRun, crate::error::Error> {
         match self.dry_run.as_deref() {
-            None | Some("none" | "false") => Ok(DryRun::None),
-            Some("client") => Ok(DryRun::Client),
+            None | Some("none") => Ok(DryRun::None),
+            Some("client" | "unchanged") => Ok(DryRun::Client),
             Some("server") => Ok(DryRun::Server),
-            Some("unchanged") => {
-                Err("--dry-run flag without a value was specified. A value must be set: \"none\", \"server\", or \"client\".".into())
-            }
-            Some("true") => Err("Invalid dry-run value (true). Must be \"none\", \"server\", or \"client\".".into()),
-            Some(other) => {
-                Err(format!("Invalid dry-run value ({other}). Must be \"none\", \"server\", or \"client\".").into())
-            }
+            Some(other) => Err(format!(
+                "Invalid dry-run value ({other}). Must be \"none\", \"server\", or \"client\"."
+            )
+            .into()),
         }
     }
 }
@@ -269,14 +276,18 @@ fn go_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
         "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
-        _ => Err(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")),
+        _ => Err(format!(
+            "strconv.ParseBool: parsing {text:?}: invalid syntax"
+        )),
     }
 }
 
 fn go_int(text: &str) -> Result<i64, String> {
     text.parse::<i64>().map_err(|error| {
         let problem = match error.kind() {
-            std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow => "value out of range",
+            std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow => {
+                "value out of range"
+            }
             _ => "invalid syntax",
         };
         format!("strconv.ParseInt: parsing {text:?}: {problem}")
@@ -292,10 +303,14 @@ fn explain(error: &clap::Error, root: &Command, arguments: &[OsString]) -> Stop 
         _ => String::new(),
     };
     let message = match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+        ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             return Stop::Text(error.render().to_string());
         }
-        ErrorKind::UnknownArgument => unknown_flag(&text(ContextKind::InvalidArg), command, arguments),
+        ErrorKind::UnknownArgument => {
+            unknown_flag(&text(ContextKind::InvalidArg), command, arguments)
+        }
         ErrorKind::InvalidSubcommand => {
             let name = text(ContextKind::InvalidSubcommand);
             if path == "ctl" {
@@ -305,9 +320,13 @@ fn explain(error: &clap::Error, root: &Command, arguments: &[OsString]) -> Stop 
                 } else {
                     format!("\n\nDid you mean this?\n\t{}", near.join("\n\t"))
                 };
-                return Stop::Complaint(format!("error: unknown command {name:?} for \"ctl\"{hint}\n"));
+                return Stop::Complaint(format!(
+                    "error: unknown command {name:?} for \"ctl\"{hint}\n"
+                ));
             }
-            return Stop::Complaint(format!("error: unknown command {name:?}\nSee '{path} -h' for help and examples"));
+            return Stop::Complaint(format!(
+                "error: unknown command {name:?}\nSee '{path} -h' for help and examples"
+            ));
         }
         ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
             let flag = text(ContextKind::InvalidArg);
@@ -316,11 +335,20 @@ fn explain(error: &clap::Error, root: &Command, arguments: &[OsString]) -> Stop 
             if value.is_empty() && error.kind() == ErrorKind::InvalidValue {
                 needs_argument(&long, command, arguments)
             } else {
-                let problem = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-                format!("invalid argument {value:?} for \"{}\" flag: {problem}", both_names(&long, command))
+                let problem = std::error::Error::source(error)
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                format!(
+                    "invalid argument {value:?} for \"{}\" flag: {problem}",
+                    both_names(&long, command)
+                )
             }
         }
-        _ => error.to_string().trim_start_matches("error: ").trim_end().to_owned(),
+        _ => error
+            .to_string()
+            .trim_start_matches("error: ")
+            .trim_end()
+            .to_owned(),
     };
     Stop::Complaint(format!("error: {message}{see}"))
 }
@@ -369,16 +397,24 @@ fn both_names(long: &str, command: &Command) -> String {
 }
 
 fn needs_argument(long: &str, command: &Command, arguments: &[OsString]) -> String {
-    let last = arguments.last().and_then(|a| a.to_str()).unwrap_or_default();
+    let last = arguments
+        .last()
+        .and_then(|a| a.to_str())
+        .unwrap_or_default();
     match short_of(long, command) {
-        Some(short) if !last.starts_with("--") => format!("flag needs an argument: '{short}' in {last}"),
+        Some(short) if !last.starts_with("--") => {
+            format!("flag needs an argument: '{short}' in {last}")
+        }
         _ => format!("flag needs an argument: --{long}"),
     }
 }
 
 fn unknown_flag(display: &str, command: &Command, arguments: &[OsString]) -> String {
     if display.starts_with("--") {
-        return format!("unknown flag: {}", display.split('=').next().unwrap_or(display));
+        return format!(
+            "unknown flag: {}",
+            display.split('=').next().unwrap_or(display)
+        );
     }
     if let Some(short) = display.strip_prefix('-').and_then(|s| s.chars().next()) {
         let group = arguments
@@ -411,7 +447,9 @@ fn distance(a: &str, b: &str) -> usize {
         row[0] = i + 1;
         for (j, cb) in b.chars().enumerate() {
             let above = row[j + 1];
-            row[j + 1] = (diagonal + usize::from(ca != cb)).min(above + 1).min(row[j] + 1);
+            row[j + 1] = (diagonal + usize::from(ca != cb))
+                .min(above + 1)
+                .min(row[j] + 1);
             diagonal = above;
         }
     }
@@ -432,7 +470,9 @@ pub(crate) fn duration(text: &str) -> Option<std::time::Duration> {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let number: f64 = rest[..digits].parse().ok()?;
         rest = &rest[digits..];
-        let unit = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+        let unit = rest
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(rest.len());
         let scale = match &rest[..unit] {
             "ns" => 1e-9,
             "us" | "µs" => 1e-6,
@@ -449,8 +489,13 @@ pub(crate) fn duration(text: &str) -> Option<std::time::Duration> {
 }
 
 /// A flag that holds a duration; empty is none.
-pub(crate) fn duration_flag(name: &str, text: &str) -> Result<std::time::Duration, crate::error::Error> {
+pub(crate) fn duration_flag(
+    name: &str,
+    text: &str,
+) -> Result<std::time::Duration, crate::error::Error> {
     duration(text.trim_start_matches('-')).ok_or_else(|| {
-        crate::error::Error::Plain(format!("invalid argument {text:?} for \"--{name}\" flag: time: invalid duration {text:?}"))
+        crate::error::Error::Plain(format!(
+            "invalid argument {text:?} for \"--{name}\" flag: time: invalid duration {text:?}"
+        ))
     })
 }

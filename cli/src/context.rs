@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::args::Global;
+use crate::client::Client;
 use crate::client::discovery::{self, Discovery, Resource};
 use crate::client::kubeconfig::{Chosen, Config};
-use crate::client::Client;
 use crate::error::{Error, Result};
 
 /// Where a service account's files are in a pod.
@@ -104,7 +104,10 @@ impl Context {
 
     /// The folder of the discovery cache.
     pub(crate) fn cache_dir(&self) -> Result<PathBuf> {
-        Ok(discovery::cache_dir(self.global.cache_dir.as_deref(), self.client()?))
+        Ok(discovery::cache_dir(
+            self.global.cache_dir.as_deref(),
+            self.client()?,
+        ))
     }
 
     /// The kind that a word means; asks the server again before giving up.
@@ -133,18 +136,28 @@ fn unknown(word: &str) -> Error {
 
 /// The configuration of a program that runs in a pod.
 fn in_cluster(chosen: &mut Chosen) {
-    let (Ok(host), Ok(port)) = (std::env::var("KUBERNETES_SERVICE_HOST"), std::env::var("KUBERNETES_SERVICE_PORT")) else {
+    let (Ok(host), Ok(port)) = (
+        std::env::var("KUBERNETES_SERVICE_HOST"),
+        std::env::var("KUBERNETES_SERVICE_PORT"),
+    ) else {
         return;
     };
-    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    let host = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host
+    };
     chosen.cluster["server"] = format!("https://{host}:{port}").into();
     chosen.cluster["certificate-authority"] = format!("{IN_CLUSTER}/ca.crt").into();
     if chosen.user["token"].is_null() {
         chosen.user["tokenFile"] = format!("{IN_CLUSTER}/token").into();
     }
     let namespace = std::env::var("POD_NAMESPACE").ok();
-    let namespace = namespace.or_else(|| std::fs::read_to_string(format!("{IN_CLUSTER}/namespace")).ok());
-    chosen.namespace = namespace.map(|n| n.trim().to_owned()).filter(|n| !n.is_empty());
+    let namespace =
+        namespace.or_else(|| std::fs::read_to_string(format!("{IN_CLUSTER}/namespace")).ok());
+    chosen.namespace = namespace
+        .map(|n| n.trim().to_owned())
+        .filter(|n| !n.is_empty());
 }
 
 /// Writes to stdout.

@@ -126,11 +126,19 @@ impl Error {
             Self::Exit(_) => String::new(),
             Self::Bare(message) => message.clone(),
             Self::Io(error) if error.kind() == std::io::ErrorKind::BrokenPipe => String::new(),
-            Self::Status { status, context, hint } => status_text(status, context, hint),
+            Self::Status {
+                status,
+                context,
+                hint,
+            } => status_text(status, context, hint),
             Self::Connect(Connect::Refused(host)) => {
-                format!("The connection to the server {host} was refused - did you specify the right host or port?")
+                format!(
+                    "The connection to the server {host} was refused - did you specify the right host or port?"
+                )
             }
-            Self::Connect(Connect::Other(message)) => format!("Unable to connect to the server: {message}"),
+            Self::Connect(Connect::Other(message)) => {
+                format!("Unable to connect to the server: {message}")
+            }
             Self::Configuration(problems) => match problems.as_slice() {
                 [one] => format!("Error in configuration: {one}"),
                 several => {
@@ -199,7 +207,10 @@ fn invalid_text(status: &Value) -> String {
             format!("The request is invalid: {message}")
         };
     }
-    let (kind, name) = (details["kind"].as_str().unwrap_or_default(), details["name"].as_str().unwrap_or_default());
+    let (kind, name) = (
+        details["kind"].as_str().unwrap_or_default(),
+        details["name"].as_str().unwrap_or_default(),
+    );
     let causes = cause_lines(details);
     let mut text = "The request is invalid".to_owned();
     if !kind.is_empty() || !name.is_empty() {

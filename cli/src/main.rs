@@ -35,7 +35,9 @@ fn main() -> ExitCode {
     };
     let context = context::Context::new(line.global);
     // One thread is enough for what one user asks, and starts faster than several.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let result = match runtime {
         Ok(runtime) => {
             let result = runtime.block_on(line.command.run(&context));

@@ -35,8 +35,12 @@ pub(crate) fn of(user: &Value, cluster: &Value) -> Result<Credentials> {
         (None, Some(_)) => None,
     };
     if let Some(path) = text("tokenFile") {
-        let token = std::fs::read_to_string(path)
-            .map_err(|error| format!("failed to read token file {path:?}: open {path}: {}", crate::error::os(&error)))?;
+        let token = std::fs::read_to_string(path).map_err(|error| {
+            format!(
+                "failed to read token file {path:?}: open {path}: {}",
+                crate::error::os(&error)
+            )
+        })?;
         credentials.authorization = Some(format!("Bearer {}", token.trim()));
     } else if let Some(token) = text("token") {
         credentials.authorization = Some(format!("Bearer {token}"));
@@ -77,7 +81,10 @@ fn impersonation(user: &Value) -> Vec<(String, String)> {
 fn provider_token(provider: &str, config: &Value, credentials: &mut Credentials) -> Result<()> {
     match provider {
         "oidc" => {
-            let token = config["id-token"].as_str().filter(|t| !t.is_empty()).ok_or("No valid id-token, and cannot refresh without refresh-token")?;
+            let token = config["id-token"]
+                .as_str()
+                .filter(|t| !t.is_empty())
+                .ok_or("No valid id-token, and cannot refresh without refresh-token")?;
             credentials.authorization = Some(format!("Bearer {token}"));
             Ok(())
         }
@@ -89,7 +96,9 @@ fn provider_token(provider: &str, config: &Value, credentials: &mut Credentials)
 /// Runs a credential plug-in (`client.authentication.k8s.io`) and takes what it prints.
 fn plugin(exec: &Value, cluster: &Value, credentials: &mut Credentials) -> Result<()> {
     let command = exec["command"].as_str().unwrap_or_default();
-    let version = exec["apiVersion"].as_str().unwrap_or("client.authentication.k8s.io/v1");
+    let version = exec["apiVersion"]
+        .as_str()
+        .unwrap_or("client.authentication.k8s.io/v1");
     let interactive = exec["interactiveMode"].as_str().unwrap_or("IfAvailable");
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stdin());
     if interactive == "Always" && !terminal {
@@ -100,19 +109,29 @@ fn plugin(exec: &Value, cluster: &Value, credentials: &mut Credentials) -> Resul
         spec["cluster"] = cluster_info(cluster);
     }
     let info = json!({"kind": "ExecCredential", "apiVersion": version, "spec": spec});
-    let arguments = exec["args"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let arguments = exec["args"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
     let environment = exec["env"].as_array().into_iter().flatten();
     let output = std::process::Command::new(command)
         .args(arguments)
         .envs(environment.filter_map(|e| Some((e["name"].as_str()?, e["value"].as_str()?))))
         .env("KUBERNETES_EXEC_INFO", info.to_string())
-        .stdin(if terminal && interactive != "Never" { Stdio::inherit() } else { Stdio::null() })
+        .stdin(if terminal && interactive != "Never" {
+            Stdio::inherit()
+        } else {
+            Stdio::null()
+        })
         .stderr(Stdio::inherit())
         .output()
         .map_err(|error| missing(command, exec, &error))?;
     if !output.status.success() {
         let code = output.status.code().unwrap_or(-1);
-        return Err(Error::Connect(crate::error::Connect::Other(format!("getting credentials: exec: executable {command} failed with exit code {code}"))));
+        return Err(Error::Connect(crate::error::Connect::Other(format!(
+            "getting credentials: exec: executable {command} failed with exit code {code}"
+        ))));
     }
     let answer: Value = serde_json::from_slice(&output.stdout)
         .map_err(|error| format!("getting credentials: decoding stdout: {error}"))?;
@@ -121,7 +140,10 @@ fn plugin(exec: &Value, cluster: &Value, credentials: &mut Credentials) -> Resul
         return Err(format!("getting credentials: exec plugin is configured to use API version {version}, plugin returned version {given}").into());
     }
     let status = &answer["status"];
-    let pair = (status["clientCertificateData"].as_str(), status["clientKeyData"].as_str());
+    let pair = (
+        status["clientCertificateData"].as_str(),
+        status["clientKeyData"].as_str(),
+    );
     match (status["token"].as_str(), pair) {
         (None, (Some(certificate), Some(key))) => {
             credentials.certificate = Some((certificate.into(), key.into()));
@@ -132,7 +154,11 @@ fn plugin(exec: &Value, cluster: &Value, credentials: &mut Credentials) -> Resul
                 credentials.certificate = Some((certificate.into(), key.into()));
             }
         }
-        _ => return Err("getting credentials: exec plugin didn't return a token or cert/key pair".into()),
+        _ => {
+            return Err(
+                "getting credentials: exec plugin didn't return a token or cert/key pair".into(),
+            );
+        }
     }
     Ok(())
 }
@@ -152,13 +178,19 @@ fn missing(command: &str, exec: &Value, error: &std::io::Error) -> Error {
 
 fn cluster_info(cluster: &Value) -> Value {
     let mut info = json!({"server": cluster["server"], "config": Value::Null});
-    for field in ["tls-server-name", "insecure-skip-tls-verify", "certificate-authority-data", "proxy-url"] {
+    for field in [
+        "tls-server-name",
+        "insecure-skip-tls-verify",
+        "certificate-authority-data",
+        "proxy-url",
+    ] {
         if !cluster[field].is_null() {
             info[field] = cluster[field].clone();
         }
     }
     if let Ok(Some(pem)) = tls::credential(cluster, "certificate-authority") {
-        info["certificate-authority-data"] = base64::engine::general_purpose::STANDARD.encode(pem).into();
+        info["certificate-authority-data"] =
+            base64::engine::general_purpose::STANDARD.encode(pem).into();
     }
     info
 }

@@ -47,13 +47,21 @@ impl Resource {
 
     /// `plural` or `plural.group`.
     pub(crate) fn qualified(&self) -> String {
-        if self.group.is_empty() { self.plural.clone() } else { format!("{}.{}", self.plural, self.group) }
+        if self.group.is_empty() {
+            self.plural.clone()
+        } else {
+            format!("{}.{}", self.plural, self.group)
+        }
     }
 
     /// `kind` or `kind.group`, in lower case: the prefix of names in output.
     pub(crate) fn prefix(&self) -> String {
         let kind = self.kind.to_lowercase();
-        if self.group.is_empty() { kind } else { format!("{kind}.{}", self.group) }
+        if self.group.is_empty() {
+            kind
+        } else {
+            format!("{kind}.{}", self.group)
+        }
     }
 
     /// The path of the collection, in a namespace or in all of them.
@@ -77,11 +85,22 @@ impl Resource {
 }
 
 /// What must be escaped in a segment of a path.
-const PATH_SEGMENT: &percent_encoding::AsciiSet =
-    &percent_encoding::CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'/').add(b'?').add(b'<').add(b'>');
+const PATH_SEGMENT: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'/')
+    .add(b'?')
+    .add(b'<')
+    .add(b'>');
 
 fn group_version(group: &str, version: &str) -> String {
-    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
+    if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    }
 }
 
 /// All that the server serves, in its order; a group's preferred version comes first.
@@ -105,12 +124,26 @@ pub(crate) fn cache_dir(root: Option<&str>, client: &Client) -> PathBuf {
         .unwrap_or_else(|| super::kubeconfig::home().join(".kube").join("cache"));
     let url = client.base();
     let host = match url.port() {
-        Some(port) => format!("{}:{port}{}", url.host_str().unwrap_or_default(), url.path().trim_end_matches('/')),
-        None => format!("{}{}", url.host_str().unwrap_or_default(), url.path().trim_end_matches('/')),
+        Some(port) => format!(
+            "{}:{port}{}",
+            url.host_str().unwrap_or_default(),
+            url.path().trim_end_matches('/')
+        ),
+        None => format!(
+            "{}{}",
+            url.host_str().unwrap_or_default(),
+            url.path().trim_end_matches('/')
+        ),
     };
     let safe: String = host
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '/') { c } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '/') {
+                c
+            } else {
+                '_'
+            }
+        })
         .collect();
     root.join("discovery").join(safe)
 }
@@ -146,8 +179,13 @@ async fn fetch(client: &Client) -> Result<Lists> {
         match answer["kind"].as_str() {
             Some("APIGroupDiscoveryList") => aggregated(&answer, &mut groups, &mut resources),
             Some("APIVersions") => {
-                let versions: Vec<Value> = strings(&answer["versions"]).iter().map(|v| json!({"groupVersion": v, "version": v})).collect();
-                groups.push(json!({"name": "", "versions": versions, "preferredVersion": versions.first()}));
+                let versions: Vec<Value> = strings(&answer["versions"])
+                    .iter()
+                    .map(|v| json!({"groupVersion": v, "version": v}))
+                    .collect();
+                groups.push(
+                    json!({"name": "", "versions": versions, "preferredVersion": versions.first()}),
+                );
             }
             _ => groups.extend(answer["groups"].as_array().cloned().unwrap_or_default()),
         }
@@ -191,10 +229,17 @@ fn aggregated(answer: &Value, groups: &mut Vec<Value>, lists: &mut Vec<Value>) {
                 continue;
             }
             versions.push(json!({"groupVersion": both, "version": number}));
-            let resources: Vec<Value> = version["resources"].as_array().into_iter().flatten().flat_map(resource_entries).collect();
+            let resources: Vec<Value> = version["resources"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .flat_map(resource_entries)
+                .collect();
             lists.push(json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": both, "resources": resources}));
         }
-        groups.push(json!({"name": name, "versions": versions, "preferredVersion": versions.first()}));
+        groups.push(
+            json!({"name": name, "versions": versions, "preferredVersion": versions.first()}),
+        );
     }
 }
 
@@ -206,7 +251,10 @@ fn resource_entries(from: &Value) -> Vec<Value> {
             "kind": kind["kind"], "group": kind["group"], "version": kind["version"], "verbs": verbs})
     };
     let mut main = entry(plural.to_owned(), &from["responseKind"], &from["verbs"]);
-    for (field, value) in [("shortNames", &from["shortNames"]), ("categories", &from["categories"])] {
+    for (field, value) in [
+        ("shortNames", &from["shortNames"]),
+        ("categories", &from["categories"]),
+    ] {
         if value.is_array() {
             main[field] = value.clone();
         }
@@ -214,7 +262,11 @@ fn resource_entries(from: &Value) -> Vec<Value> {
     let mut entries = vec![main];
     for sub in from["subresources"].as_array().into_iter().flatten() {
         let name = sub["subresource"].as_str().unwrap_or_default();
-        entries.push(entry(format!("{plural}/{name}"), &sub["responseKind"], &sub["verbs"]));
+        entries.push(entry(
+            format!("{plural}/{name}"),
+            &sub["responseKind"],
+            &sub["verbs"],
+        ));
     }
     entries
 }
@@ -223,11 +275,24 @@ fn assemble(lists: &Lists) -> Discovery {
     let mut discovery = Discovery::default();
     for group in lists.groups["groups"].as_array().into_iter().flatten() {
         let name = group["name"].as_str().unwrap_or_default();
-        let versions: Vec<String> = group["versions"].as_array().into_iter().flatten().filter_map(|v| v["version"].as_str()).map(str::to_owned).collect();
+        let versions: Vec<String> = group["versions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|v| v["version"].as_str())
+            .map(str::to_owned)
+            .collect();
         for version in &versions {
             let wanted = group_version(name, version);
-            let list = lists.resources.iter().find(|l| l["groupVersion"] == wanted.as_str());
-            for entry in list.and_then(|l| l["resources"].as_array()).into_iter().flatten() {
+            let list = lists
+                .resources
+                .iter()
+                .find(|l| l["groupVersion"] == wanted.as_str());
+            for entry in list
+                .and_then(|l| l["resources"].as_array())
+                .into_iter()
+                .flatten()
+            {
                 add_entry(&mut discovery, name, version, entry);
             }
         }
@@ -239,7 +304,9 @@ fn assemble(lists: &Lists) -> Discovery {
 fn add_entry(discovery: &mut Discovery, group: &str, version: &str, entry: &Value) {
     let name = entry["name"].as_str().unwrap_or_default();
     if name.contains('/') {
-        discovery.subresources.push((group.to_owned(), version.to_owned(), name.to_owned()));
+        discovery
+            .subresources
+            .push((group.to_owned(), version.to_owned(), name.to_owned()));
         return;
     }
     let kind = entry["kind"].as_str().unwrap_or_default();
@@ -258,7 +325,12 @@ fn add_entry(discovery: &mut Discovery, group: &str, version: &str, entry: &Valu
 }
 
 fn strings(list: &Value) -> Vec<String> {
-    list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }
 
 fn read_cache(dir: &Path) -> Option<Discovery> {
@@ -266,7 +338,10 @@ fn read_cache(dir: &Path) -> Option<Discovery> {
     let mut resources = Vec::new();
     for group in groups["groups"].as_array()? {
         for version in group["versions"].as_array()? {
-            resources.push(read_fresh(&dir.join(version["groupVersion"].as_str()?).join("serverresources.json"))?);
+            resources.push(read_fresh(
+                &dir.join(version["groupVersion"].as_str()?)
+                    .join("serverresources.json"),
+            )?);
         }
     }
     Some(assemble(&Lists { groups, resources }))
@@ -274,7 +349,11 @@ fn read_cache(dir: &Path) -> Option<Discovery> {
 
 fn read_fresh(path: &Path) -> Option<Value> {
     let modified = std::fs::metadata(path).ok()?.modified().ok()?;
-    if SystemTime::now().duration_since(modified).unwrap_or_default() > LIFETIME {
+    if SystemTime::now()
+        .duration_since(modified)
+        .unwrap_or_default()
+        > LIFETIME
+    {
         return None;
     }
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
@@ -291,7 +370,9 @@ fn write_cache(dir: &Path, lists: &Lists) {
 }
 
 fn write_file(path: &Path, value: &Value) -> std::io::Result<()> {
-    let Some(folder) = path.parent() else { return Ok(()) };
+    let Some(folder) = path.parent() else {
+        return Ok(());
+    };
     std::fs::create_dir_all(folder)?;
     let temporary = folder.join(format!(".{}.tmp", std::process::id()));
     std::fs::write(&temporary, value.to_string())?;
@@ -302,7 +383,9 @@ impl Discovery {
     /// The kind that a word means: plural, singular, short name or kind, alone or followed by
     /// `.group` or `.version.group`; a group may be cut short.
     pub(crate) fn find(&self, word: &str) -> Option<&Resource> {
-        let (name, rest) = word.split_once('.').map_or((word, None), |(name, rest)| (name, Some(rest)));
+        let (name, rest) = word
+            .split_once('.')
+            .map_or((word, None), |(name, rest)| (name, Some(rest)));
         let name = name.to_lowercase();
         let Some(rest) = rest else {
             return self.named(&name, |_| true);
@@ -320,7 +403,9 @@ impl Discovery {
     }
 
     fn named(&self, name: &str, fits: impl Fn(&Resource) -> bool) -> Option<&Resource> {
-        let search = |matches: &dyn Fn(&Resource) -> bool| self.resources.iter().find(|r| fits(r) && matches(r));
+        let search = |matches: &dyn Fn(&Resource) -> bool| {
+            self.resources.iter().find(|r| fits(r) && matches(r))
+        };
         search(&|r| r.short_names.iter().any(|s| s == name))
             .or_else(|| search(&|r| r.plural == name || r.singular == name))
             .or_else(|| search(&|r| r.kind.to_lowercase() == name))
@@ -330,14 +415,23 @@ impl Discovery {
     pub(crate) fn of_object(&self, object: &Value) -> Option<&Resource> {
         let version = object["apiVersion"].as_str()?;
         let kind = object["kind"].as_str()?;
-        self.resources.iter().find(|r| r.kind == kind && r.api_version() == version)
+        self.resources
+            .iter()
+            .find(|r| r.kind == kind && r.api_version() == version)
     }
 
     /// The kinds of a category, each once, in order.
     pub(crate) fn category(&self, name: &str) -> Vec<&Resource> {
         let mut found: Vec<&Resource> = Vec::new();
-        for resource in self.resources.iter().filter(|r| r.categories.iter().any(|c| c == name)) {
-            if !found.iter().any(|f| f.group == resource.group && f.plural == resource.plural) {
+        for resource in self
+            .resources
+            .iter()
+            .filter(|r| r.categories.iter().any(|c| c == name))
+        {
+            if !found
+                .iter()
+                .any(|f| f.group == resource.group && f.plural == resource.plural)
+            {
                 found.push(resource);
             }
         }

@@ -13,7 +13,11 @@ use crate::args::Global;
 use crate::error::{Error, Result};
 
 /// The three kinds of named things, with the name of the field that holds one.
-pub(crate) const SECTIONS: [(&str, &str); 3] = [("clusters", "cluster"), ("contexts", "context"), ("users", "user")];
+pub(crate) const SECTIONS: [(&str, &str); 3] = [
+    ("clusters", "cluster"),
+    ("contexts", "context"),
+    ("users", "user"),
+];
 
 /// Fields that hold paths, by section.
 const PATHS: [(&str, &[&str]); 2] = [
@@ -62,14 +66,30 @@ pub(crate) fn read(path: &Path) -> Result<Option<Value>> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(format!("error loading config file {:?}: open {}: {}", path, path.display(), crate::error::os(&error)).into()),
+        Err(error) => {
+            return Err(format!(
+                "error loading config file {:?}: open {}: {}",
+                path,
+                path.display(),
+                crate::error::os(&error)
+            )
+            .into());
+        }
     };
     if text.trim().is_empty() {
         return Ok(Some(json!({})));
     }
-    let mut documents = crate::yaml::documents(&text)
-        .map_err(|e| format!("error loading config file {path:?}: yaml: line {}: {}", e.line, e.message))?;
-    Ok(Some(if documents.is_empty() { json!({}) } else { documents.swap_remove(0).value }))
+    let mut documents = crate::yaml::documents(&text).map_err(|e| {
+        format!(
+            "error loading config file {path:?}: yaml: line {}: {}",
+            e.line, e.message
+        )
+    })?;
+    Ok(Some(if documents.is_empty() {
+        json!({})
+    } else {
+        documents.swap_remove(0).value
+    }))
 }
 
 impl Config {
@@ -83,7 +103,9 @@ impl Config {
             match read(&path)? {
                 Some(value) => config.merge(&path, &value),
                 None if global.kubeconfig.is_some() => {
-                    return Err(format!("stat {}: no such file or directory", path.display()).into());
+                    return Err(
+                        format!("stat {}: no such file or directory", path.display()).into(),
+                    );
                 }
                 None => {}
             }
@@ -93,11 +115,16 @@ impl Config {
 
     fn merge(&mut self, path: &Path, file: &Value) {
         if self.current_context.is_empty() {
-            file["current-context"].as_str().unwrap_or_default().clone_into(&mut self.current_context);
+            file["current-context"]
+                .as_str()
+                .unwrap_or_default()
+                .clone_into(&mut self.current_context);
         }
         for (section, field) in SECTIONS {
             for entry in file[section].as_array().into_iter().flatten() {
-                let Some(name) = entry["name"].as_str() else { continue };
+                let Some(name) = entry["name"].as_str() else {
+                    continue;
+                };
                 let known = self.sections.entry(section).or_default();
                 if known.contains_key(name) {
                     continue;
@@ -108,7 +135,8 @@ impl Config {
                 }
                 absolute(section, &mut body, path);
                 known.insert(name.to_owned(), body);
-                self.origins.insert((section, name.to_owned()), path.to_owned());
+                self.origins
+                    .insert((section, name.to_owned()), path.to_owned());
             }
         }
     }
@@ -139,7 +167,10 @@ impl Config {
 
     /// The file that holds a thing.
     pub(crate) fn origin(&self, section: &str, name: &str) -> Option<&Path> {
-        self.origins.iter().find(|((s, n), _)| *s == section && n == name).map(|(_, path)| path.as_path())
+        self.origins
+            .iter()
+            .find(|((s, n), _)| *s == section && n == name)
+            .map(|(_, path)| path.as_path())
     }
 
     /// Whether nothing is configured.
@@ -152,20 +183,40 @@ impl Config {
         let mut file = Map::new();
         file.insert("apiVersion".into(), "v1".into());
         file.insert("kind".into(), "Config".into());
-        file.insert("current-context".into(), self.current_context.clone().into());
+        file.insert(
+            "current-context".into(),
+            self.current_context.clone().into(),
+        );
         for (section, field) in SECTIONS {
-            let things: Vec<Value> = self.section(section).map(|(name, body)| json!({"name": name, field: body})).collect();
-            file.insert(section.into(), if things.is_empty() { Value::Null } else { things.into() });
+            let things: Vec<Value> = self
+                .section(section)
+                .map(|(name, body)| json!({"name": name, field: body}))
+                .collect();
+            file.insert(
+                section.into(),
+                if things.is_empty() {
+                    Value::Null
+                } else {
+                    things.into()
+                },
+            );
         }
         Value::Object(file)
     }
 
     /// What the flags and the current context choose.
     pub(crate) fn choose(&self, global: &Global) -> Result<Chosen> {
-        let name = global.context.clone().unwrap_or_else(|| self.current_context.clone());
+        let name = global
+            .context
+            .clone()
+            .unwrap_or_else(|| self.current_context.clone());
         let context = match self.get("contexts", &name) {
             Some(context) => context.clone(),
-            None if global.context.is_some() => return Err(format!("context {name:?} does not exist").into()),
+            None if global.context.is_some() => {
+                return Err(Error::Configuration(vec![format!(
+                    "context was not found for specified context: {name}"
+                )]));
+            }
             None if !name.is_empty() => {
                 return Err(Error::Configuration(vec![
                     format!("context was not found for specified context: {name}"),
@@ -175,13 +226,15 @@ impl Config {
             None => json!({}),
         };
         let pick = |flag: &Option<String>, section: &str, field: &str| -> Result<(String, Value)> {
-            let name = flag.clone().unwrap_or_else(|| context[field].as_str().unwrap_or_default().to_owned());
+            let name = flag
+                .clone()
+                .unwrap_or_else(|| context[field].as_str().unwrap_or_default().to_owned());
             match self.get(section, &name) {
                 Some(body) => Ok((name, body.clone())),
-                None if flag.is_some() => {
-                    let what = if field == "user" { "auth info" } else { field };
-                    Err(format!("{what} {name:?} does not exist").into())
+                None if flag.is_some() && field == "cluster" => {
+                    Err(format!("no server found for cluster {name:?}").into())
                 }
+                None if flag.is_some() => Err(format!("auth info {name:?} does not exist").into()),
                 None => Ok((name, json!({}))),
             }
         };
@@ -281,8 +334,15 @@ fn absolute(section: &str, body: &mut Value, file: &Path) {
     } else {
         std::env::current_dir().unwrap_or_default().join(base)
     };
-    for field in PATHS.iter().filter(|(s, _)| *s == section).flat_map(|(_, fields)| *fields) {
-        if let Some(path) = body[*field].as_str().filter(|p| !p.is_empty() && !Path::new(p).is_absolute()) {
+    for field in PATHS
+        .iter()
+        .filter(|(s, _)| *s == section)
+        .flat_map(|(_, fields)| *fields)
+    {
+        if let Some(path) = body[*field]
+            .as_str()
+            .filter(|p| !p.is_empty() && !Path::new(p).is_absolute())
+        {
             body[*field] = clean(&base.join(path)).into();
         }
     }

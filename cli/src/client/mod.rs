@@ -21,7 +21,11 @@ use crate::error::{Connect, Error, Result};
 use credentials::Credentials;
 
 /// What the server is told that this program is.
-pub(crate) const USER_AGENT: &str = concat!("ctl/v", env!("CARGO_PKG_VERSION"), " (linux/amd64) kubernetes/1.37");
+pub(crate) const USER_AGENT: &str = concat!(
+    "ctl/v",
+    env!("CARGO_PKG_VERSION"),
+    " (linux/amd64) kubernetes/1.37"
+);
 
 /// A connection to one server as one user.
 pub(crate) struct Client {
@@ -66,7 +70,12 @@ impl Request {
     }
 
     /// A request with a JSON body of a given type, such as a patch.
-    pub(crate) fn with_body(method: Method, path: impl Into<String>, kind: &str, body: &Value) -> Self {
+    pub(crate) fn with_body(
+        method: Method,
+        path: impl Into<String>,
+        kind: &str,
+        body: &Value,
+    ) -> Self {
         Self {
             method,
             path: path.into(),
@@ -96,7 +105,10 @@ impl Request {
 impl Client {
     /// A client for what the kubeconfig chose; nothing is sent.
     pub(crate) fn new(chosen: &kubeconfig::Chosen, global: &Global) -> Result<Self> {
-        let server = chosen.cluster["server"].as_str().filter(|s| !s.is_empty()).unwrap_or("http://localhost:8080");
+        let server = chosen.cluster["server"]
+            .as_str()
+            .filter(|s| !s.is_empty())
+            .unwrap_or("http://localhost:8080");
         let base = base_url(server)?;
         let credentials = credentials::of(&chosen.user, &chosen.cluster)?;
         let mut builder = reqwest::Client::builder().user_agent(USER_AGENT);
@@ -109,15 +121,26 @@ impl Client {
             let empty = serde_json::json!({"insecure-skip-tls-verify": true});
             builder = builder.tls_backend_preconfigured(tls::config(&empty, None)?);
         }
-        if let Some(proxy) = chosen.cluster["proxy-url"].as_str().filter(|p| !p.is_empty()) {
-            let proxy = reqwest::Proxy::all(proxy).map_err(|e| format!("invalid proxy-url {proxy:?}: {e}"))?;
+        if let Some(proxy) = chosen.cluster["proxy-url"]
+            .as_str()
+            .filter(|p| !p.is_empty())
+        {
+            let proxy = reqwest::Proxy::all(proxy)
+                .map_err(|e| format!("invalid proxy-url {proxy:?}: {e}"))?;
             builder = builder.proxy(proxy);
         }
-        if global.disable_compression || chosen.cluster["disable-compression"].as_bool().unwrap_or(false) || is_loopback(&base) {
+        if global.disable_compression
+            || chosen.cluster["disable-compression"]
+                .as_bool()
+                .unwrap_or(false)
+            || is_loopback(&base)
+        {
             builder = builder.no_gzip();
         }
         Ok(Self {
-            http: builder.build().map_err(|e| format!("cannot make an HTTP client: {e}"))?,
+            http: builder
+                .build()
+                .map_err(|e| format!("cannot make an HTTP client: {e}"))?,
             base,
             credentials,
             cluster: chosen.cluster.clone(),
@@ -156,7 +179,8 @@ impl Client {
             headers.insert(http::header::AUTHORIZATION, value);
         }
         for (name, value) in &self.credentials.impersonation {
-            let name = http::HeaderName::from_bytes(name.as_bytes()).map_err(|_| "a credential holds characters that no HTTP header may have")?;
+            let name = http::HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| "a credential holds characters that no HTTP header may have")?;
             headers.append(name, HeaderValue::from_str(value).map_err(bad)?);
         }
         Ok(headers)
@@ -169,7 +193,10 @@ impl Client {
             .http
             .request(request.method.clone(), url.clone())
             .headers(self.headers()?)
-            .header(http::header::ACCEPT, request.accept.as_deref().unwrap_or("application/json"));
+            .header(
+                http::header::ACCEPT,
+                request.accept.as_deref().unwrap_or("application/json"),
+            );
         if let (Some(timeout), false) = (self.timeout, request.endless) {
             builder = builder.timeout(timeout);
         }
@@ -179,7 +206,12 @@ impl Client {
         let started = std::time::Instant::now();
         let response = builder.send().await.map_err(|e| self.connect_error(&e))?;
         if self.verbosity >= 6 {
-            let line = format!("{} {url} {} in {} milliseconds", request.method, response.status(), started.elapsed().as_millis());
+            let line = format!(
+                "{} {url} {} in {} milliseconds",
+                request.method,
+                response.status(),
+                started.elapsed().as_millis()
+            );
             let _ = writeln!(std::io::stderr(), "{line}");
         }
         self.show_warnings(response.headers());
@@ -193,18 +225,39 @@ impl Client {
 
     /// Sends a request and reads the answer as JSON.
     pub(crate) async fn json(&self, request: Request) -> Result<Value> {
-        let body = self.response(request).await?.bytes().await.map_err(|e| self.connect_error(&e))?;
-        serde_json::from_slice(&body).map_err(|e| format!("couldn't read the server's answer: {e}").into())
+        let body = self
+            .response(request)
+            .await?
+            .bytes()
+            .await
+            .map_err(|e| self.connect_error(&e))?;
+        serde_json::from_slice(&body)
+            .map_err(|e| format!("couldn't read the server's answer: {e}").into())
     }
 
     /// Sends a request and reads the answer as it is.
     pub(crate) async fn bytes(&self, request: Request) -> Result<bytes::Bytes> {
-        self.response(request).await?.bytes().await.map_err(|e| self.connect_error(&e))
+        self.response(request)
+            .await?
+            .bytes()
+            .await
+            .map_err(|e| self.connect_error(&e))
     }
 
     /// Opens a WebSocket at a path, offering sub-protocols in order of preference.
-    pub(crate) async fn websocket(&self, request: &Request, protocols: &str) -> Result<websocket::Socket> {
-        websocket::connect(&self.url(request), &self.cluster, &self.credentials, self.headers()?, protocols).await
+    pub(crate) async fn websocket(
+        &self,
+        request: &Request,
+        protocols: &str,
+    ) -> Result<websocket::Socket> {
+        websocket::connect(
+            &self.url(request),
+            &self.cluster,
+            &self.credentials,
+            self.headers()?,
+            protocols,
+        )
+        .await
     }
 
     /// What a failed exchange means to the user.
@@ -214,10 +267,16 @@ impl Client {
 
     fn show_warnings(&self, headers: &HeaderMap) {
         for value in headers.get_all(http::header::WARNING) {
-            let Some(text) = value.to_str().ok().and_then(warning_text) else { continue };
+            let Some(text) = value.to_str().ok().and_then(warning_text) else {
+                continue;
+            };
             if self.warned.borrow_mut().insert(text.clone()) {
                 let mut stderr = std::io::stderr();
-                let label = if stderr.is_terminal() { "\u{1b}[33;1mWarning:\u{1b}[0m" } else { "Warning:" };
+                let label = if stderr.is_terminal() {
+                    "\u{1b}[33;1mWarning:\u{1b}[0m"
+                } else {
+                    "Warning:"
+                };
                 let _ = writeln!(stderr, "{label} {text}");
             }
         }
@@ -238,8 +297,14 @@ fn warning_text(header: &str) -> Option<String> {
 }
 
 fn timeout(global: &Global) -> Result<Option<Duration>> {
-    let Some(text) = global.request_timeout.as_deref() else { return Ok(None) };
-    let parsed = text.parse::<u64>().ok().map(Duration::from_secs).or_else(|| duration(text));
+    let Some(text) = global.request_timeout.as_deref() else {
+        return Ok(None);
+    };
+    let parsed = text
+        .parse::<u64>()
+        .ok()
+        .map(Duration::from_secs)
+        .or_else(|| duration(text));
     match parsed {
         Some(Duration::ZERO) => Ok(None),
         Some(timeout) => Ok(Some(timeout)),
@@ -248,7 +313,11 @@ fn timeout(global: &Global) -> Result<Option<Duration>> {
 }
 
 fn base_url(server: &str) -> Result<Url> {
-    let full = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
+    let full = if server.contains("://") {
+        server.to_owned()
+    } else {
+        format!("http://{server}")
+    };
     match Url::parse(&full) {
         Ok(url) if url.has_host() => Ok(url),
         _ => Err(format!("parse {full:?}: not a URL of a server").into()),
@@ -258,7 +327,9 @@ fn base_url(server: &str) -> Result<Url> {
 fn is_loopback(url: &Url) -> bool {
     match url.host_str() {
         Some("localhost") => true,
-        Some(host) => host.parse::<std::net::IpAddr>().is_ok_and(|a| a.is_loopback()),
+        Some(host) => host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|a| a.is_loopback()),
         None => false,
     }
 }
@@ -275,13 +346,36 @@ fn failure(code: http::StatusCode, body: &[u8], method: &Method, url: &Url) -> V
     let (reason, message) = match code.as_u16() {
         401 => ("Unauthorized", "Unauthorized".to_owned()),
         403 => ("Forbidden", format!("{text}")),
-        404 => ("NotFound", "the server could not find the requested resource".to_owned()),
-        405 => ("MethodNotAllowed", "the server does not allow this method on the requested resource".to_owned()),
+        404 => (
+            "NotFound",
+            "the server could not find the requested resource".to_owned(),
+        ),
+        405 => (
+            "MethodNotAllowed",
+            "the server does not allow this method on the requested resource".to_owned(),
+        ),
         409 => ("Conflict", "the server reported a conflict".to_owned()),
-        429 => ("TooManyRequests", "the server has received too many requests and has asked us to try again later".to_owned()),
-        500 => ("InternalError", format!("an error on the server ({text:?}) has prevented the request from succeeding")),
-        503 => ("ServiceUnavailable", "the server is currently unable to handle the request".to_owned()),
-        _ => ("", format!("the server responded with the status code {} but did not return more information ({method} {})", code.as_u16(), url.path())),
+        429 => (
+            "TooManyRequests",
+            "the server has received too many requests and has asked us to try again later"
+                .to_owned(),
+        ),
+        500 => (
+            "InternalError",
+            format!("an error on the server ({text:?}) has prevented the request from succeeding"),
+        ),
+        503 => (
+            "ServiceUnavailable",
+            "the server is currently unable to handle the request".to_owned(),
+        ),
+        _ => (
+            "",
+            format!(
+                "the server responded with the status code {} but did not return more information ({method} {})",
+                code.as_u16(),
+                url.path()
+            ),
+        ),
     };
     serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "message": message, "code": code.as_u16()})
 }
@@ -294,7 +388,10 @@ fn connect_error(error: &reqwest::Error, base: &Url) -> Error {
         None => host.to_owned(),
     };
     if error.is_timeout() {
-        return Connect::Other("context deadline exceeded (Client.Timeout exceeded while awaiting headers)".into()).into();
+        return Connect::Other(
+            "context deadline exceeded (Client.Timeout exceeded while awaiting headers)".into(),
+        )
+        .into();
     }
     let mut cause = error.source();
     let mut last = error.to_string();

@@ -9,7 +9,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use serde_json::Value;
 
 use crate::error::Result;
@@ -26,7 +28,10 @@ const SYSTEM_ROOTS: [&str; 6] = [
 
 /// The bytes of a credential: `<field>-data` in base64, or the file that `<field>` names.
 pub(crate) fn credential(body: &Value, field: &str) -> Result<Option<Vec<u8>>> {
-    if let Some(data) = body[format!("{field}-data")].as_str().filter(|d| !d.is_empty()) {
+    if let Some(data) = body[format!("{field}-data")]
+        .as_str()
+        .filter(|d| !d.is_empty())
+    {
         let data: String = data.chars().filter(|c| !c.is_whitespace()).collect();
         let bytes = base64::engine::general_purpose::STANDARD
             .decode(data)
@@ -36,30 +41,42 @@ pub(crate) fn credential(body: &Value, field: &str) -> Result<Option<Vec<u8>>> {
     match body[field].as_str().filter(|p| !p.is_empty()) {
         Some(path) => match std::fs::read(path) {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(error) => Err(format!("unable to read {field} {path}: open {path}: {}", crate::error::os(&error)).into()),
+            Err(error) => Err(format!(
+                "unable to read {field} {path}: open {path}: {}",
+                crate::error::os(&error)
+            )
+            .into()),
         },
         None => Ok(None),
     }
 }
 
 /// The TLS side of a connection to `cluster` with the certificate of `user`, if it has one.
-pub(crate) fn config(cluster: &Value, certificate: Option<(Vec<u8>, Vec<u8>)>) -> Result<ClientConfig> {
+pub(crate) fn config(
+    cluster: &Value,
+    certificate: Option<(Vec<u8>, Vec<u8>)>,
+) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
-    let insecure = cluster["insecure-skip-tls-verify"].as_bool().unwrap_or(false);
+    let insecure = cluster["insecure-skip-tls-verify"]
+        .as_bool()
+        .unwrap_or(false);
     let verifier: Arc<dyn ServerCertVerifier> = if insecure {
         Arc::new(Unchecked(provider))
     } else {
         Arc::new(Checked::new(cluster, provider)?)
     };
-    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+    let builder = builder
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
     let Some((certificate, key)) = certificate else {
         return Ok(builder.with_no_client_auth());
     };
-    let chain: Vec<CertificateDer<'static>> =
-        CertificateDer::pem_slice_iter(&certificate).collect::<std::result::Result<_, _>>().unwrap_or_default();
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&certificate)
+        .collect::<std::result::Result<_, _>>()
+        .unwrap_or_default();
     let key = PrivateKeyDer::from_pem_slice(&key)
         .map_err(|_| "tls: failed to find any PEM data in key input")?;
     if chain.is_empty() {
@@ -84,16 +101,22 @@ impl Checked {
             Some(pem) => pem,
             None => system_roots(),
         };
-        let roots: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem).flatten().collect();
+        let roots: Vec<CertificateDer<'static>> =
+            CertificateDer::pem_slice_iter(&pem).flatten().collect();
         let mut store = RootCertStore::empty();
         store.add_parsable_certificates(roots.iter().cloned());
         if store.is_empty() {
-            return Err("unable to load root certificates: unable to parse bytes as PEM block".into());
+            return Err(
+                "unable to load root certificates: unable to parse bytes as PEM block".into(),
+            );
         }
         let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
             .build()
             .map_err(|error| error.to_string())?;
-        let name = match cluster["tls-server-name"].as_str().filter(|n| !n.is_empty()) {
+        let name = match cluster["tls-server-name"]
+            .as_str()
+            .filter(|n| !n.is_empty())
+        {
             Some(name) => Some(
                 ServerName::try_from(name.to_owned())
                     .map_err(|_| format!("tls-server-name {name:?} is not a name or an address"))?,
@@ -124,11 +147,16 @@ impl ServerCertVerifier for Checked {
         now: UnixTime,
     ) -> std::result::Result<ServerCertVerified, rustls::Error> {
         let name = self.name.as_ref().unwrap_or(server_name);
-        let checked = self.inner.verify_server_cert(end_entity, intermediates, name, ocsp_response, now);
+        let checked =
+            self.inner
+                .verify_server_cert(end_entity, intermediates, name, ocsp_response, now);
         match checked {
             // Go accepts a certificate that is itself in the pool, whatever else it is.
             Err(rustls::Error::InvalidCertificate(CertificateError::Other(_)))
-                if self.roots.iter().any(|root| root.as_ref() == end_entity.as_ref()) =>
+                if self
+                    .roots
+                    .iter()
+                    .any(|root| root.as_ref() == end_entity.as_ref()) =>
             {
                 Ok(ServerCertVerified::assertion())
             }
@@ -181,7 +209,12 @@ impl ServerCertVerifier for Unchecked {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -190,7 +223,12 @@ impl ServerCertVerifier for Unchecked {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -213,13 +251,23 @@ pub(crate) fn words(error: &rustls::Error) -> String {
         CertificateError::ExpiredContext { .. } | CertificateError::NotValidYetContext { .. } => {
             format!("x509: certificate has expired or is not yet valid: {problem}")
         }
-        CertificateError::NotValidForNameContext { expected, presented } => {
+        CertificateError::NotValidForNameContext {
+            expected,
+            presented,
+        } => {
             let names: Vec<&str> = presented
                 .iter()
-                .filter_map(|p| p.split_once('(').map_or(Some(p.as_str()), |(_, rest)| rest.strip_suffix(')')))
+                .filter_map(|p| {
+                    p.split_once('(')
+                        .map_or(Some(p.as_str()), |(_, rest)| rest.strip_suffix(')'))
+                })
                 .map(|p| p.trim_matches('"'))
                 .collect();
-            format!("x509: certificate is valid for {}, not {}", names.join(", "), expected.to_str())
+            format!(
+                "x509: certificate is valid for {}, not {}",
+                names.join(", "),
+                expected.to_str()
+            )
         }
         other => format!("x509: {other}"),
     };

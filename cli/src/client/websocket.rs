@@ -37,13 +37,26 @@ pub(crate) async fn connect(
     let mut target = url.clone();
     // The schemes are both known to the parser, so that this can't fail.
     let _ = target.set_scheme(if url.scheme() == "https" { "wss" } else { "ws" });
-    let mut request = target.as_str().into_client_request().map_err(|e| e.to_string())?;
+    let mut request = target
+        .as_str()
+        .into_client_request()
+        .map_err(|e| e.to_string())?;
     request.headers_mut().extend(headers);
-    request.headers_mut().insert("sec-websocket-protocol", protocols.parse().map_err(|_| "bad sub-protocol")?);
-    request.headers_mut().insert("user-agent", http::HeaderValue::from_static(super::USER_AGENT));
+    request.headers_mut().insert(
+        "sec-websocket-protocol",
+        protocols.parse().map_err(|_| "bad sub-protocol")?,
+    );
+    request.headers_mut().insert(
+        "user-agent",
+        http::HeaderValue::from_static(super::USER_AGENT),
+    );
     match tokio_tungstenite::client_async(request, stream).await {
         Ok((stream, response)) => {
-            let protocol = response.headers().get("sec-websocket-protocol").and_then(|p| p.to_str().ok()).unwrap_or_default();
+            let protocol = response
+                .headers()
+                .get("sec-websocket-protocol")
+                .and_then(|p| p.to_str().ok())
+                .unwrap_or_default();
             Ok(Socket {
                 stream,
                 protocol: protocol.to_owned(),
@@ -51,7 +64,12 @@ pub(crate) async fn connect(
         }
         Err(tungstenite::Error::Http(response)) => {
             let body = response.body().clone().unwrap_or_default();
-            Err(Error::status(failure(response.status(), &body, &http::Method::GET, url)))
+            Err(Error::status(failure(
+                response.status(),
+                &body,
+                &http::Method::GET,
+                url,
+            )))
         }
         Err(error) => Err(error.to_string().into()),
     }
@@ -62,7 +80,9 @@ async fn open(url: &Url, cluster: &Value, credentials: &Credentials) -> Result<B
     let port = url.port_or_known_default().unwrap_or(443);
     let tcp = match cluster["proxy-url"].as_str().filter(|p| !p.is_empty()) {
         Some(proxy) => through_proxy(proxy, host, port).await?,
-        None => TcpStream::connect((host, port)).await.map_err(|error| refused(&error, host, port))?,
+        None => TcpStream::connect((host, port))
+            .await
+            .map_err(|error| refused(&error, host, port))?,
     };
     // Small frames of a terminal must not wait for each other.
     let _ = tcp.set_nodelay(true);
@@ -70,10 +90,13 @@ async fn open(url: &Url, cluster: &Value, credentials: &Credentials) -> Result<B
         return Ok(Box::new(tcp));
     }
     let config = tls::config(cluster, credentials.certificate.clone())?;
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| format!("{host:?} is not a name or an address"))?;
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|_| format!("{host:?} is not a name or an address"))?;
     let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
     let stream = connector.connect(name, tcp).await.map_err(|error| {
-        let tls = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
+        let tls = error
+            .get_ref()
+            .and_then(|e| e.downcast_ref::<rustls::Error>());
         Connect::Other(tls.map_or_else(|| error.to_string(), tls::words))
     })?;
     Ok(Box::new(stream))
@@ -83,15 +106,28 @@ fn refused(error: &std::io::Error, host: &str, port: u16) -> Error {
     if error.kind() == std::io::ErrorKind::ConnectionRefused {
         return Connect::Refused(format!("{host}:{port}")).into();
     }
-    Connect::Other(format!("dial tcp {host}:{port}: {}", crate::error::os(error))).into()
+    Connect::Other(format!(
+        "dial tcp {host}:{port}: {}",
+        crate::error::os(error)
+    ))
+    .into()
 }
 
 /// A tunnel through an HTTP proxy.
 async fn through_proxy(proxy: &str, host: &str, port: u16) -> Result<TcpStream> {
     let proxy = Url::parse(proxy).map_err(|e| format!("invalid proxy-url {proxy:?}: {e}"))?;
-    let address = (proxy.host_str().unwrap_or_default(), proxy.port_or_known_default().unwrap_or(80));
-    let mut stream = TcpStream::connect(address).await.map_err(|error| refused(&error, address.0, address.1))?;
-    stream.write_all(format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n").as_bytes()).await?;
+    let address = (
+        proxy.host_str().unwrap_or_default(),
+        proxy.port_or_known_default().unwrap_or(80),
+    );
+    let mut stream = TcpStream::connect(address)
+        .await
+        .map_err(|error| refused(&error, address.0, address.1))?;
+    stream
+        .write_all(
+            format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n").as_bytes(),
+        )
+        .await?;
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") && answer.len() < 8192 {
         answer.push(stream.read_u8().await?);
@@ -100,5 +136,9 @@ async fn through_proxy(proxy: &str, host: &str, port: u16) -> Result<TcpStream> 
     if line.split(' ').nth(1) == Some("200") {
         return Ok(stream);
     }
-    Err(format!("the proxy refused the tunnel: {}", line.lines().next().unwrap_or_default()).into())
+    Err(format!(
+        "the proxy refused the tunnel: {}",
+        line.lines().next().unwrap_or_default()
+    )
+    .into())
 }

@@ -10,8 +10,8 @@ use crate::client::Request;
 use crate::context::{Context, note, print};
 use crate::error::{Error, Result};
 use crate::printer::{self, Format};
-use crate::target::files::{self, Entry};
 use crate::target::Wanted;
+use crate::target::files::{self, Entry};
 
 /// Where the configuration that was applied last is kept.
 pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -98,9 +98,17 @@ impl Apply {
         let validation = field_validation(&self.validate)?;
         let mut wanted = Vec::new();
         for entry in files::read(&self.files).await? {
-            let Entry { object, source, document } = entry;
+            let Entry {
+                object,
+                source,
+                document,
+            } = entry;
             if self.fits(&object)? {
-                let copy = Entry { object, source, document: document.clone() };
+                let copy = Entry {
+                    object,
+                    source,
+                    document: document.clone(),
+                };
                 wanted.push((copy, document));
             }
         }
@@ -119,7 +127,11 @@ impl Apply {
             };
             match self.one(context, &target, dry_run, validation).await {
                 Ok(done) if format.is_human() => {
-                    let object = if api::meta::name(&done.object).is_empty() { &target.object } else { &done.object };
+                    let object = if api::meta::name(&done.object).is_empty() {
+                        &target.object
+                    } else {
+                        &done.object
+                    };
                     let message = format!("{}{}", done.message, dry_run.suffix());
                     printer::outcome(&format, &self.print, object, &target.resource, &message)?;
                 }
@@ -152,13 +164,25 @@ impl Apply {
 
     fn fits(&self, object: &Value) -> Result<bool> {
         match self.selector.as_deref().filter(|s| !s.is_empty()) {
-            Some(selector) => Ok(api::meta::selector::Labels::parse(selector)?.matches_object(object)),
+            Some(selector) => {
+                Ok(api::meta::selector::Labels::parse(selector)?.matches_object(object))
+            }
             None => Ok(true),
         }
     }
 
-    fn objects(&self, format: &Format, mut printed: Vec<(Value, crate::client::discovery::Resource)>) -> Result<()> {
-        let clean = |object: Value| if self.print.show_managed_fields { object } else { printer::without_managed_fields(object) };
+    fn objects(
+        &self,
+        format: &Format,
+        mut printed: Vec<(Value, crate::client::discovery::Resource)>,
+    ) -> Result<()> {
+        let clean = |object: Value| {
+            if self.print.show_managed_fields {
+                object
+            } else {
+                printer::without_managed_fields(object)
+            }
+        };
         if printed.len() == 1 {
             let (object, resource) = printed.swap_remove(0);
             return print(&format.object(&clean(object), Some(&resource))?);
@@ -166,26 +190,46 @@ impl Apply {
         if printed.is_empty() {
             return Ok(());
         }
-        let items: Vec<Value> = printed.into_iter().map(|(object, _)| clean(object)).collect();
+        let items: Vec<Value> = printed
+            .into_iter()
+            .map(|(object, _)| clean(object))
+            .collect();
         let list = json!({"apiVersion": "v1", "items": items, "kind": "List", "metadata": {"resourceVersion": ""}});
         print(&format.object(&list, None)?)
     }
 
     fn manager(&self) -> &str {
-        let default = if self.server_side { "kubectl" } else { "kubectl-client-side-apply" };
+        let default = if self.server_side {
+            "kubectl"
+        } else {
+            "kubectl-client-side-apply"
+        };
         self.field_manager.as_deref().unwrap_or(default)
     }
 
     fn parameters(&self, request: Request, dry_run: DryRun, validation: &str) -> Request {
         let dry = if dry_run == DryRun::Server { "All" } else { "" };
-        request.query("dryRun", dry).query("fieldManager", self.manager()).query("fieldValidation", validation)
+        request
+            .query("dryRun", dry)
+            .query("fieldManager", self.manager())
+            .query("fieldValidation", validation)
     }
 
-    async fn one(&self, context: &Context, target: &Wanted, dry_run: DryRun, validation: &str) -> Result<Done> {
+    async fn one(
+        &self,
+        context: &Context,
+        target: &Wanted,
+        dry_run: DryRun,
+        validation: &str,
+    ) -> Result<Done> {
         if target.name.is_empty() {
-            let generated = target.object["metadata"]["generateName"].as_str().unwrap_or_default();
+            let generated = target.object["metadata"]["generateName"]
+                .as_str()
+                .unwrap_or_default();
             if !generated.is_empty() {
-                return Err(format!("from {generated}: cannot use generate name with apply").into());
+                return Err(
+                    format!("from {generated}: cannot use generate name with apply").into(),
+                );
             }
             return Err(format!("error when retrieving current configuration of:\nResource: \"{}, Resource={}\", GroupVersionKind: \"{}, Kind={}\"\nName: \"\", Namespace: {:?}\nfrom server for: {:?}: resource name may not be empty",
                 version_comma(target), target.resource.plural, version_comma(target), target.resource.kind, target.namespace, target.source).into());
@@ -196,7 +240,11 @@ impl Apply {
         let modified = with_last_applied(&target.object);
         let current = match target.fetch(context).await {
             Ok(current) => current,
-            Err(error) if error.is_not_found() => return self.create(context, target, modified, dry_run, validation).await,
+            Err(error) if error.is_not_found() => {
+                return self
+                    .create(context, target, modified, dry_run, validation)
+                    .await;
+            }
             Err(error) => return Err(error.when(&retrieving(target))),
         };
         if api::meta::annotation(&current, LAST_APPLIED).is_none() && dry_run != DryRun::Client {
@@ -205,41 +253,91 @@ impl Apply {
                 target.resource.plural, target.name
             ));
         }
-        self.patch(context, target, &modified, current, dry_run, validation).await
+        self.patch(context, target, &modified, current, dry_run, validation)
+            .await
     }
 
-    async fn create(&self, context: &Context, target: &Wanted, object: Value, dry_run: DryRun, validation: &str) -> Result<Done> {
+    async fn create(
+        &self,
+        context: &Context,
+        target: &Wanted,
+        object: Value,
+        dry_run: DryRun,
+        validation: &str,
+    ) -> Result<Done> {
         if dry_run == DryRun::Client {
-            return Ok(Done { object, message: "created" });
+            return Ok(Done {
+                object,
+                message: "created",
+            });
         }
         let path = target.resource.path(Some(&target.namespace));
-        let request = self.parameters(Request::send(Method::POST, path, &object), dry_run, validation);
-        let object = context.client()?.json(request).await.map_err(|e| e.when(&format!("error when creating {:?}", target.source)))?;
-        Ok(Done { object, message: "created" })
+        let request = self.parameters(
+            Request::send(Method::POST, path, &object),
+            dry_run,
+            validation,
+        );
+        let object = context
+            .client()?
+            .json(request)
+            .await
+            .map_err(|e| e.when(&format!("error when creating {:?}", target.source)))?;
+        Ok(Done {
+            object,
+            message: "created",
+        })
     }
 
-    async fn patch(&self, context: &Context, target: &Wanted, modified: &Value, mut current: Value, dry_run: DryRun, validation: &str) -> Result<Done> {
+    async fn patch(
+        &self,
+        context: &Context,
+        target: &Wanted,
+        modified: &Value,
+        mut current: Value,
+        dry_run: DryRun,
+        validation: &str,
+    ) -> Result<Done> {
         let mut conflicts = 0;
         loop {
             let (kind, patch) = merge(target, modified, &current)?;
             if patch.as_object().is_some_and(serde_json::Map::is_empty) {
-                return Ok(Done { object: current, message: "unchanged" });
+                return Ok(Done {
+                    object: current,
+                    message: "unchanged",
+                });
             }
             if dry_run == DryRun::Client {
-                return Ok(Done { object: modified.clone(), message: "configured" });
+                return Ok(Done {
+                    object: modified.clone(),
+                    message: "configured",
+                });
             }
             let request = Request::with_body(Method::PATCH, target.path(), kind, &patch);
-            match context.client()?.json(self.parameters(request, dry_run, validation)).await {
+            match context
+                .client()?
+                .json(self.parameters(request, dry_run, validation))
+                .await
+            {
                 Ok(object) => {
-                    let same = api::meta::resource_version(&object) == api::meta::resource_version(&current);
-                    return Ok(Done { object, message: if same && dry_run == DryRun::None { "unchanged" } else { "configured" } });
+                    let same = api::meta::resource_version(&object)
+                        == api::meta::resource_version(&current);
+                    return Ok(Done {
+                        object,
+                        message: if same && dry_run == DryRun::None {
+                            "unchanged"
+                        } else {
+                            "configured"
+                        },
+                    });
                 }
                 Err(error) if error.reason() == "Conflict" && conflicts < 5 => {
                     conflicts += 1;
                     current = target.fetch(context).await?;
                 }
                 Err(error) if self.force && matches!(error.reason(), "Conflict" | "Invalid") => {
-                    return self.replace(context, target, modified.clone(), dry_run, validation).await;
+                    return self
+                        .replace(context, target, modified.clone(), dry_run, validation)
+                        .await;
                 }
                 Err(error) => return Err(error.when(&applying(target, &patch))),
             }
@@ -247,28 +345,74 @@ impl Apply {
     }
 
     /// Deletes and creates again.
-    async fn replace(&self, context: &Context, target: &Wanted, object: Value, dry_run: DryRun, validation: &str) -> Result<Done> {
-        let mut options = json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"});
+    async fn replace(
+        &self,
+        context: &Context,
+        target: &Wanted,
+        object: Value,
+        dry_run: DryRun,
+        validation: &str,
+    ) -> Result<Done> {
+        let mut options =
+            json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"});
         if self.grace_period >= 0 {
             options["gracePeriodSeconds"] = self.grace_period.into();
         }
-        context.client()?.json(Request::send(Method::DELETE, target.path(), &options)).await?;
+        context
+            .client()?
+            .json(Request::send(Method::DELETE, target.path(), &options))
+            .await?;
         let timeout = crate::args::duration_flag("timeout", &self.timeout)?;
-        let timeout = if timeout.is_zero() { std::time::Duration::from_secs(300) } else { timeout };
-        super::delete::until_gone(context, target, None, std::time::Instant::now() + timeout).await?;
-        let done = self.create(context, target, object, dry_run, validation).await?;
-        Ok(Done { message: "configured", ..done })
+        let timeout = if timeout.is_zero() {
+            std::time::Duration::from_secs(300)
+        } else {
+            timeout
+        };
+        super::delete::until_gone(context, target, None, std::time::Instant::now() + timeout)
+            .await?;
+        let done = self
+            .create(context, target, object, dry_run, validation)
+            .await?;
+        Ok(Done {
+            message: "configured",
+            ..done
+        })
     }
 
-    async fn by_server(&self, context: &Context, target: &Wanted, dry_run: DryRun, validation: &str) -> Result<Done> {
+    async fn by_server(
+        &self,
+        context: &Context,
+        target: &Wanted,
+        dry_run: DryRun,
+        validation: &str,
+    ) -> Result<Done> {
         let path = match &self.subresource {
             Some(part) => format!("{}/{part}", target.path()),
             None => target.path(),
         };
-        let request = Request::with_body(Method::PATCH, path, "application/apply-patch+yaml", &target.object);
-        let request = self.parameters(request, dry_run, validation).query("force", if self.force_conflicts { "true" } else { "false" });
-        let object = context.client()?.json(request).await.map_err(explain_conflict)?;
-        Ok(Done { object, message: "serverside-applied" })
+        let request = Request::with_body(
+            Method::PATCH,
+            path,
+            "application/apply-patch+yaml",
+            &target.object,
+        );
+        let request = self.parameters(request, dry_run, validation).query(
+            "force",
+            if self.force_conflicts {
+                "true"
+            } else {
+                "false"
+            },
+        );
+        let object = context
+            .client()?
+            .json(request)
+            .await
+            .map_err(explain_conflict)?;
+        Ok(Done {
+            object,
+            message: "serverside-applied",
+        })
     }
 }
 
@@ -276,9 +420,15 @@ impl Apply {
 fn explain_conflict(error: Error) -> Error {
     const ADVICE: &str = "\nPlease review the fields above--they currently have other managers. Here\nare the ways you can resolve this warning:\n* If you intend to manage all of these fields, please re-run the apply\n  command with the `--force-conflicts` flag.\n* If you do not intend to manage all of the fields, please edit your\n  manifest to remove references to the fields that should keep their\n  current managers.\n* You may co-own fields by updating your manifest to match the existing\n  value; in this case, you'll become the manager if the other manager(s)\n  stop managing the field (remove it from their configuration).\nSee https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts";
     match error {
-        Error::Status { status, context, .. } if status["reason"] == "Conflict" => Error::Bare(format!(
+        Error::Status {
+            status, context, ..
+        } if status["reason"] == "Conflict" => Error::Bare(format!(
             "error: {}{}{ADVICE}",
-            if context.is_empty() { String::new() } else { format!("{context}: ") },
+            if context.is_empty() {
+                String::new()
+            } else {
+                format!("{context}: ")
+            },
             crate::error::status_message(&status),
         )),
         other => other,
@@ -301,48 +451,42 @@ pub(crate) fn with_last_applied(object: &Value) -> Value {
 /// The patch from what is there to what is wanted, and its content type.
 fn merge(target: &Wanted, modified: &Value, current: &Value) -> Result<(&'static str, Value)> {
     let original: Value = match api::meta::annotation(current, LAST_APPLIED) {
-        Some(text) => serde_json::from_str(text).map_err(|e| format!("the annotation {LAST_APPLIED} is damaged: {e}"))?,
+        Some(text) => serde_json::from_str(text)
+            .map_err(|e| format!("the annotation {LAST_APPLIED} is damaged: {e}"))?,
         None => json!({}),
     };
-    let _ = schema(&target.resource);
-    Ok(("application/merge-patch+json", three_way_merge(&original, modified, current)))
+    match schema(&target.resource) {
+        Some(schema) => {
+            let patch = api::patch::strategic::three_way(schema, &original, modified, current)
+                .map_err(|e| format!("creating patch with:\noriginal:\n{original}\nmodified:\n{modified}\ncurrent:\n{current}\nfor: {e}"))?;
+            Ok(("application/strategic-merge-patch+json", patch))
+        }
+        None => Ok((
+            "application/merge-patch+json",
+            api::patch::merge::three_way(&original, modified, current),
+        )),
+    }
 }
 
 /// The schema of a kind that every Kubernetes has.
-pub(crate) fn schema(resource: &crate::client::discovery::Resource) -> Option<&'static api::schema::Schema> {
+pub(crate) fn schema(
+    resource: &crate::client::discovery::Resource,
+) -> Option<&'static api::schema::Schema> {
     let (version, kind) = (&resource.version, &resource.kind);
     let name = match resource.group.as_str() {
         "" => format!("io.k8s.api.core.{version}.{kind}"),
-        "apiextensions.k8s.io" => format!("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.{version}.{kind}"),
-        "apiregistration.k8s.io" => format!("io.k8s.kube-aggregator.pkg.apis.apiregistration.{version}.{kind}"),
-        group => format!("io.k8s.api.{}.{version}.{kind}", group.split('.').next().unwrap_or(group)),
+        "apiextensions.k8s.io" => {
+            format!("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.{version}.{kind}")
+        }
+        "apiregistration.k8s.io" => {
+            format!("io.k8s.kube-aggregator.pkg.apis.apiregistration.{version}.{kind}")
+        }
+        group => format!(
+            "io.k8s.api.{}.{version}.{kind}",
+            group.split('.').next().unwrap_or(group)
+        ),
     };
     api::schema::of(&name)
-}
-
-/// For kinds without a schema: what differs from the current object, and null for what was removed
-/// since the last apply.
-fn three_way_merge(original: &Value, modified: &Value, current: &Value) -> Value {
-    let mut patch = serde_json::Map::new();
-    let empty = serde_json::Map::new();
-    let modified = modified.as_object().unwrap_or(&empty);
-    for (key, wanted) in modified {
-        let is = &current[key.as_str()];
-        if wanted.is_object() && is.is_object() {
-            let inner = three_way_merge(&original[key.as_str()], wanted, is);
-            if inner.as_object().is_some_and(|i| !i.is_empty()) {
-                patch.insert(key.clone(), inner);
-            }
-        } else if wanted != is && !(wanted.is_null() && is.is_null()) {
-            patch.insert(key.clone(), wanted.clone());
-        }
-    }
-    for key in original.as_object().unwrap_or(&empty).keys() {
-        if !modified.contains_key(key) && !current[key.as_str()].is_null() {
-            patch.insert(key.clone(), Value::Null);
-        }
-    }
-    Value::Object(patch)
 }
 
 fn version_comma(target: &Wanted) -> String {
@@ -358,9 +502,18 @@ fn identity(target: &Wanted) -> String {
 }
 
 fn retrieving(target: &Wanted) -> String {
-    format!("error when retrieving current configuration of:\n{}\nfrom server for: {:?}", identity(target), target.source)
+    format!(
+        "error when retrieving current configuration of:\n{}\nfrom server for: {:?}",
+        identity(target),
+        target.source
+    )
 }
 
 fn applying(target: &Wanted, patch: &Value) -> String {
-    format!("error when applying patch:\n{}\nto:\n{}\nfor: {:?}", printer::json::compact(patch), identity(target), target.source)
+    format!(
+        "error when applying patch:\n{}\nto:\n{}\nfor: {:?}",
+        printer::json::compact(patch),
+        identity(target),
+        target.source
+    )
 }

@@ -69,7 +69,10 @@ impl Delete {
     pub(crate) async fn run(self, context: &Context) -> Result<()> {
         let dry_run = self.dry_run.get()?;
         if let Some(path) = &self.raw {
-            let request = Request { method: Method::DELETE, ..Request::get(path.as_str()) };
+            let request = Request {
+                method: Method::DELETE,
+                ..Request::get(path.as_str())
+            };
             let answer = context.client()?.bytes(request).await?;
             return crate::context::print(&String::from_utf8_lossy(&answer));
         }
@@ -77,7 +80,9 @@ impl Delete {
         let propagation = self.propagation()?;
         let output = self.output.as_deref().unwrap_or_default();
         if !matches!(output, "" | "name") {
-            return Err(format!("unexpected -o output mode: {output}. We only support '-o name'").into());
+            return Err(
+                format!("unexpected -o output mode: {output}. We only support '-o name'").into(),
+            );
         }
         let ignore = self.ignore_not_found || self.all && self.field_selector.is_none();
         let timeout = duration_flag("timeout", &self.timeout)?;
@@ -85,12 +90,19 @@ impl Delete {
         if self.interactive && !found.is_empty() && dry_run == DryRun::None && !confirm(&found)? {
             return Ok(());
         }
-        if self.force && self.grace_period <= 0 && dry_run == DryRun::None && !found.is_empty() || self.force && grace == Some(0) && dry_run == DryRun::None {
-            note("Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. The resource may continue to run on the cluster indefinitely.");
+        if self.force && self.grace_period <= 0 && dry_run == DryRun::None && !found.is_empty()
+            || self.force && grace == Some(0) && dry_run == DryRun::None
+        {
+            note(
+                "Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. The resource may continue to run on the cluster indefinitely.",
+            );
         }
         let mut gone = Vec::new();
         for wanted in found {
-            match self.delete(context, &wanted, dry_run, grace, propagation).await {
+            match self
+                .delete(context, &wanted, dry_run, grace, propagation)
+                .await
+            {
                 Ok(uid) => {
                     self.say(&wanted, dry_run)?;
                     gone.push((wanted, uid));
@@ -101,12 +113,16 @@ impl Delete {
         }
         if gone.is_empty() && errors.is_empty() {
             if !ignore || self.words.len() == 1 && self.all {
-                note("No resources found");
+                line("No resources found")?;
             }
             return Ok(());
         }
         if self.wait && !self.force && dry_run == DryRun::None {
-            let timeout = if timeout.is_zero() { Duration::from_secs(168 * 3600) } else { timeout };
+            let timeout = if timeout.is_zero() {
+                Duration::from_secs(168 * 3600)
+            } else {
+                timeout
+            };
             let end = Instant::now() + timeout;
             for (wanted, uid) in &gone {
                 if let Err(error) = until_gone(context, wanted, uid.as_deref(), end).await {
@@ -130,7 +146,9 @@ impl Delete {
                 // kubectl turns an immediate deletion that isn't forced into the gentlest one that is quick.
                 Ok(Some(1))
             }
-            (period, true) if period > 0 => Err("--force and --grace-period greater than 0 cannot be specified together".into()),
+            (period, true) if period > 0 => {
+                Err("--force and --grace-period greater than 0 cannot be specified together".into())
+            }
             (_, true) => Ok(Some(0)),
             (period, false) if period < 0 => Ok(None),
             (period, false) => Ok(Some(period)),
@@ -157,31 +175,49 @@ impl Delete {
             all: self.all,
         };
         if self.all && self.selector.is_some() {
-            return Err("cannot set --all and --selector at the same time".into());
+            return Err("setting 'all' parameter but found a non empty selector. ".into());
         }
         let resolved = target::resolve(context, &spec).await?;
         if resolved.wanted.iter().all(|w| !w.name.is_empty()) {
             return Ok((resolved.wanted, Vec::new()));
         }
         let (found, errors) = target::objects(context, &spec).await?;
-        let errors = errors.into_iter().filter(|e| !(ignore && e.is_not_found())).collect();
+        let errors = errors
+            .into_iter()
+            .filter(|e| !(ignore && e.is_not_found()))
+            .collect();
         Ok((found, errors))
     }
 
     /// Sends the request; gives the uid of the object that is being deleted.
-    async fn delete(&self, context: &Context, wanted: &Wanted, dry_run: DryRun, grace: Option<i64>, propagation: &str) -> Result<Option<String>> {
+    async fn delete(
+        &self,
+        context: &Context,
+        wanted: &Wanted,
+        dry_run: DryRun,
+        grace: Option<i64>,
+        propagation: &str,
+    ) -> Result<Option<String>> {
         if dry_run == DryRun::Client {
             return Ok(None);
         }
-        let mut options = json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation});
+        let mut options =
+            json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation});
         if let Some(grace) = grace {
             options["gracePeriodSeconds"] = grace.into();
         }
         if dry_run == DryRun::Server {
             options["dryRun"] = json!(["All"]);
         }
-        let answer = context.client()?.json(Request::send(Method::DELETE, wanted.path(), &options)).await?;
-        let uid = if answer["kind"] == "Status" { &answer["details"]["uid"] } else { &answer["metadata"]["uid"] };
+        let answer = context
+            .client()?
+            .json(Request::send(Method::DELETE, wanted.path(), &options))
+            .await?;
+        let uid = if answer["kind"] == "Status" {
+            &answer["details"]["uid"]
+        } else {
+            &answer["metadata"]["uid"]
+        };
         Ok(uid.as_str().map(str::to_owned))
     }
 
@@ -190,8 +226,16 @@ impl Delete {
             return line(&wanted.display());
         }
         let kind = wanted.resource.prefix();
-        let verb = if self.force || self.grace_period == 0 { "force deleted" } else { "deleted" };
-        let place = if wanted.resource.namespaced { format!(" from {} namespace", wanted.namespace) } else { String::new() };
+        let verb = if self.force || self.grace_period == 0 {
+            "force deleted"
+        } else {
+            "deleted"
+        };
+        let place = if wanted.resource.namespaced {
+            format!(" from {} namespace", wanted.namespace)
+        } else {
+            String::new()
+        };
         let tail = dry_run.suffix();
         line(&format!("{kind} \"{}\" {verb}{place}{tail}", wanted.name))
     }
@@ -199,7 +243,10 @@ impl Delete {
 
 /// Asks whether to go on, as `delete -i` does.
 fn confirm(found: &[Wanted]) -> Result<bool> {
-    crate::context::print(&format!("You are about to delete the following {} resource(s):\n", found.len()))?;
+    crate::context::print(&format!(
+        "You are about to delete the following {} resource(s):\n",
+        found.len()
+    ))?;
     for wanted in found {
         line(&wanted.display())?;
     }
@@ -222,18 +269,37 @@ fn confirm(found: &[Wanted]) -> Result<bool> {
 }
 
 /// Waits until an object is gone, or another one has taken its name.
-pub(crate) async fn until_gone(context: &Context, wanted: &Wanted, uid: Option<&str>, end: Instant) -> Result<()> {
-    let late = || Error::Plain(format!("timed out waiting for the condition on {}/{}", wanted.resource.qualified(), wanted.name));
+pub(crate) async fn until_gone(
+    context: &Context,
+    wanted: &Wanted,
+    uid: Option<&str>,
+    end: Instant,
+) -> Result<()> {
+    let late = || {
+        Error::Plain(format!(
+            "timed out waiting for the condition on {}/{}",
+            wanted.resource.qualified(),
+            wanted.name
+        ))
+    };
     loop {
         let fields = format!("metadata.name={}", wanted.name);
         let collection = wanted.resource.path(Some(&wanted.namespace));
-        let list = context.client()?.json(Request::get(collection.as_str()).query("fieldSelector", &fields)).await?;
+        let list = context
+            .client()?
+            .json(Request::get(collection.as_str()).query("fieldSelector", &fields))
+            .await?;
         let here = list["items"].as_array().and_then(|i| i.first());
         if here.is_none_or(|object| uid.is_some_and(|uid| api::meta::uid(object) != uid)) {
             return Ok(());
         }
-        let version = list["metadata"]["resourceVersion"].as_str().unwrap_or_default();
-        let mut request = Request::get(collection).query("fieldSelector", fields).query("resourceVersion", version).query("watch", "true");
+        let version = list["metadata"]["resourceVersion"]
+            .as_str()
+            .unwrap_or_default();
+        let mut request = Request::get(collection)
+            .query("fieldSelector", fields)
+            .query("resourceVersion", version)
+            .query("watch", "true");
         request.endless = true;
         let left = end.saturating_duration_since(Instant::now());
         let watched = tokio::time::timeout(left, deleted(context, request)).await;

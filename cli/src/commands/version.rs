@@ -38,9 +38,15 @@ impl Version {
         };
         match output {
             "" => {
-                line(&format!("Client Version: {}\nKustomize Version: {KUSTOMIZE}", KUBERNETES.2))?;
+                line(&format!(
+                    "Client Version: {}\nKustomize Version: {KUSTOMIZE}",
+                    KUBERNETES.2
+                ))?;
                 if let Some(server) = &server {
-                    line(&format!("Server Version: {}", server["gitVersion"].as_str().unwrap_or_default()))?;
+                    line(&format!(
+                        "Server Version: {}",
+                        server["gitVersion"].as_str().unwrap_or_default()
+                    ))?;
                 }
             }
             "json" => print(&as_json(server.as_ref()))?,
@@ -65,8 +71,15 @@ impl Version {
 
 /// Warns of a server that is more than one minor version away, as kubectl does.
 fn skew(server: &Value) {
-    let minor = |text: &str| text.trim_end_matches(|c: char| !c.is_ascii_digit()).parse::<i64>().ok();
-    let (Some(theirs), Some(ours)) = (server["minor"].as_str().and_then(minor), minor(KUBERNETES.1)) else {
+    let minor = |text: &str| {
+        text.trim_end_matches(|c: char| !c.is_ascii_digit())
+            .parse::<i64>()
+            .ok()
+    };
+    let (Some(theirs), Some(ours)) = (
+        server["minor"].as_str().and_then(minor),
+        minor(KUBERNETES.1),
+    ) else {
         return;
     };
     if (theirs - ours).abs() > 1 {
@@ -100,8 +113,19 @@ fn arch() -> &'static str {
 /// JSON in the order of Go's struct, two blanks deep.
 fn as_json(server: Option<&Value>) -> String {
     const FIELDS: [&str; 13] = [
-        "major", "minor", "emulationMajor", "emulationMinor", "minCompatibilityMajor", "minCompatibilityMinor",
-        "gitVersion", "gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler", "platform",
+        "major",
+        "minor",
+        "emulationMajor",
+        "emulationMinor",
+        "minCompatibilityMajor",
+        "minCompatibilityMinor",
+        "gitVersion",
+        "gitCommit",
+        "gitTreeState",
+        "buildDate",
+        "goVersion",
+        "compiler",
+        "platform",
     ];
     let info = |info: &Value| {
         let lines: Vec<String> = FIELDS
@@ -111,7 +135,10 @@ fn as_json(server: Option<&Value>) -> String {
             .collect();
         format!("{{\n{}\n  }}", lines.join(",\n"))
     };
-    let mut out = format!("{{\n  \"clientVersion\": {},\n  \"kustomizeVersion\": \"{KUSTOMIZE}\"", info(&client()));
+    let mut out = format!(
+        "{{\n  \"clientVersion\": {},\n  \"kustomizeVersion\": \"{KUSTOMIZE}\"",
+        info(&client())
+    );
     if let Some(server) = server {
         out.push_str(&format!(",\n  \"serverVersion\": {}", info(server)));
     }

@@ -20,9 +20,11 @@ impl Columns {
         }
         let (mut headings, mut paths) = (Vec::new(), Vec::new());
         for part in spec.split(',') {
-            let (heading, path) = part
-                .split_once(':')
-                .ok_or_else(|| format!("unexpected custom-columns spec: {part}, expected <header>:<json-path-expr>"))?;
+            let (heading, path) = part.split_once(':').ok_or_else(|| {
+                format!(
+                    "unexpected custom-columns spec: {part}, expected <header>:<json-path-expr>"
+                )
+            })?;
             headings.push(heading.to_owned());
             paths.push(Template::parse(&jsonpath::relaxed(path)?, true)?);
         }
@@ -38,7 +40,11 @@ impl Columns {
         let headings: Vec<String> = headings.split_whitespace().map(str::to_owned).collect();
         let paths: Vec<&str> = paths.split_whitespace().collect();
         if headings.len() != paths.len() {
-            return Err(format!("number of headers ({}) must match number of specs ({})", headings.len(), paths.len()));
+            return Err(format!(
+                "number of headers ({}) must match number of specs ({})",
+                headings.len(),
+                paths.len()
+            ));
         }
         let paths = paths
             .into_iter()
@@ -59,7 +65,11 @@ impl Columns {
             .map(|path| {
                 let found = path.values(object)?;
                 let texts: Vec<String> = found.iter().map(|value| cell(value)).collect();
-                Ok(if texts.is_empty() { "<none>".to_owned() } else { texts.join(",") })
+                Ok(if texts.is_empty() {
+                    "<none>".to_owned()
+                } else {
+                    texts.join(",")
+                })
             })
             .collect()
     }
@@ -84,7 +94,10 @@ pub(crate) fn cell(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(list) => format!("[{}]", list.iter().map(cell).collect::<Vec<_>>().join(" ")),
         Value::Object(map) => {
-            let pairs: Vec<String> = map.iter().map(|(key, value)| format!("{key}:{}", cell(value))).collect();
+            let pairs: Vec<String> = map
+                .iter()
+                .map(|(key, value)| format!("{key}:{}", cell(value)))
+                .collect();
             format!("map[{}]", pairs.join(" "))
         }
         other => other.to_string(),

@@ -35,7 +35,12 @@ fn write(value: &Value, depth: Option<usize>, out: &mut String) {
     }
 }
 
-fn block<'a>(ends: [char; 2], items: impl ExactSizeIterator<Item = (Option<&'a str>, &'a Value)>, depth: Option<usize>, out: &mut String) {
+fn block<'a>(
+    ends: [char; 2],
+    items: impl ExactSizeIterator<Item = (Option<&'a str>, &'a Value)>,
+    depth: Option<usize>,
+    out: &mut String,
+) {
     out.push(ends[0]);
     let empty = items.len() == 0;
     let inner = depth.map(|d| d + 1);

@@ -47,7 +47,9 @@ pub(crate) fn relaxed(expression: &str) -> Result<String, String> {
         return Ok(String::new());
     }
     let inner = match expression.strip_prefix('{') {
-        Some(rest) => rest.strip_suffix('}').ok_or_else(|| bad_relaxed(expression))?,
+        Some(rest) => rest
+            .strip_suffix('}')
+            .ok_or_else(|| bad_relaxed(expression))?,
         None if expression.contains(['{', '}']) => return Err(bad_relaxed(expression)),
         None => expression,
     };
@@ -62,9 +64,15 @@ fn bad_relaxed(expression: &str) -> String {
 impl Template {
     /// Parses a template.
     pub(crate) fn parse(text: &str, allow_missing: bool) -> Result<Self, String> {
-        let mut parser = Parser { text: text.chars().collect(), at: 0 };
+        let mut parser = Parser {
+            text: text.chars().collect(),
+            at: 0,
+        };
         let nodes = parser.nodes(false)?;
-        Ok(Self { nodes, allow_missing })
+        Ok(Self {
+            nodes,
+            allow_missing,
+        })
     }
 
     /// Runs the template and gives its text.
@@ -75,11 +83,18 @@ impl Template {
     }
 
     /// The values that the template's first expression finds.
-    pub(crate) fn values<'a>(&self, value: &'a Value) -> Result<Vec<std::borrow::Cow<'a, Value>>, String> {
+    pub(crate) fn values<'a>(
+        &self,
+        value: &'a Value,
+    ) -> Result<Vec<std::borrow::Cow<'a, Value>>, String> {
         let mut found = Vec::new();
         for node in &self.nodes {
             if let Node::Path(steps) = node {
-                found.extend(walk(steps, value, value, self.allow_missing)?.into_iter().map(Found::into_cow));
+                found.extend(
+                    walk(steps, value, value, self.allow_missing)?
+                        .into_iter()
+                        .map(Found::into_cow),
+                );
             }
         }
         Ok(found)
@@ -109,7 +124,13 @@ impl<'a> Found<'a> {
     }
 }
 
-fn run(nodes: &[Node], current: &Value, root: &Value, allow: bool, out: &mut String) -> Result<(), String> {
+fn run(
+    nodes: &[Node],
+    current: &Value,
+    root: &Value,
+    allow: bool,
+    out: &mut String,
+) -> Result<(), String> {
     for node in nodes {
         match node {
             Node::Text(text) => out.push_str(text),
@@ -137,7 +158,12 @@ pub(crate) fn show(value: &Value) -> String {
     }
 }
 
-fn walk<'a>(steps: &[Step], start: &'a Value, root: &'a Value, allow: bool) -> Result<Vec<Found<'a>>, String> {
+fn walk<'a>(
+    steps: &[Step],
+    start: &'a Value,
+    root: &'a Value,
+    allow: bool,
+) -> Result<Vec<Found<'a>>, String> {
     let mut found = vec![Found::There(start)];
     for step in steps {
         let mut next = Vec::new();
@@ -152,7 +178,13 @@ fn walk<'a>(steps: &[Step], start: &'a Value, root: &'a Value, allow: bool) -> R
     Ok(found)
 }
 
-fn apply<'a>(step: &Step, value: &'a Value, root: &'a Value, allow: bool, out: &mut Vec<Found<'a>>) -> Result<(), String> {
+fn apply<'a>(
+    step: &Step,
+    value: &'a Value,
+    root: &'a Value,
+    allow: bool,
+    out: &mut Vec<Found<'a>>,
+) -> Result<(), String> {
     match step {
         Step::Root => out.push(Found::There(root)),
         Step::Literal(literal) => out.push(Found::Made(literal.clone())),
@@ -175,7 +207,12 @@ fn apply<'a>(step: &Step, value: &'a Value, root: &'a Value, allow: bool, out: &
                 Value::Array(list) => list.iter().collect(),
                 Value::Object(map) => map.values().collect(),
                 Value::Null => Vec::new(),
-                other => return Err(format!("{} is not array or slice and cannot be filtered", json::compact(other))),
+                other => {
+                    return Err(format!(
+                        "{} is not array or slice and cannot be filtered",
+                        json::compact(other)
+                    ));
+                }
             };
             for item in list {
                 if passes(left, operator, right, item, root)? {
@@ -208,26 +245,53 @@ fn descend<'a>(value: &'a Value, out: &mut Vec<Found<'a>>) {
     }
 }
 
-fn element<'a>(value: &'a Value, index: i64, allow: bool, out: &mut Vec<Found<'a>>) -> Result<(), String> {
+fn element<'a>(
+    value: &'a Value,
+    index: i64,
+    allow: bool,
+    out: &mut Vec<Found<'a>>,
+) -> Result<(), String> {
     let Value::Array(list) = value else {
-        return if value.is_null() { Ok(()) } else { Err(format!("{} is not array or slice", json::compact(value))) };
+        return if value.is_null() {
+            Ok(())
+        } else {
+            Err(format!("{} is not array or slice", json::compact(value)))
+        };
     };
     let length = i64::try_from(list.len()).unwrap_or(i64::MAX);
     let at = if index < 0 { index + length } else { index };
     match usize::try_from(at).ok().and_then(|at| list.get(at)) {
         Some(item) => out.push(Found::There(item)),
         None if allow && list.is_empty() => {}
-        None => return Err(format!("array index out of bounds: index {at}, length {length}")),
+        None => {
+            return Err(format!(
+                "array index out of bounds: index {at}, length {length}"
+            ));
+        }
     }
     Ok(())
 }
 
-fn slice<'a>(value: &'a Value, (from, to, by): (Option<i64>, Option<i64>, Option<i64>), out: &mut Vec<Found<'a>>) -> Result<(), String> {
+fn slice<'a>(
+    value: &'a Value,
+    (from, to, by): (Option<i64>, Option<i64>, Option<i64>),
+    out: &mut Vec<Found<'a>>,
+) -> Result<(), String> {
     let Value::Array(list) = value else {
-        return if value.is_null() { Ok(()) } else { Err(format!("{} is not array or slice", json::compact(value))) };
+        return if value.is_null() {
+            Ok(())
+        } else {
+            Err(format!("{} is not array or slice", json::compact(value)))
+        };
     };
     let length = i64::try_from(list.len()).unwrap_or(i64::MAX);
-    let place = |at: i64| if at < 0 { (at + length).max(0) } else { at.min(length) };
+    let place = |at: i64| {
+        if at < 0 {
+            (at + length).max(0)
+        } else {
+            at.min(length)
+        }
+    };
     let (from, to) = (place(from.unwrap_or(0)), place(to.unwrap_or(length)));
     let by = by.unwrap_or(1);
     if by < 1 {
@@ -236,18 +300,29 @@ fn slice<'a>(value: &'a Value, (from, to, by): (Option<i64>, Option<i64>, Option
     let mut at = from;
     while at < to {
         // Between 0 and the list's length.
-        let Some(item) = usize::try_from(at).ok().and_then(|at| list.get(at)) else { break };
+        let Some(item) = usize::try_from(at).ok().and_then(|at| list.get(at)) else {
+            break;
+        };
         out.push(Found::There(item));
         at += by;
     }
     Ok(())
 }
 
-fn passes(left: &Operand, operator: &str, right: &Operand, item: &Value, root: &Value) -> Result<bool, String> {
+fn passes(
+    left: &Operand,
+    operator: &str,
+    right: &Operand,
+    item: &Value,
+    root: &Value,
+) -> Result<bool, String> {
     let side = |operand: &Operand| -> Result<Vec<Value>, String> {
         match operand {
             Operand::Literal(value) => Ok(vec![value.clone()]),
-            Operand::Path(steps) => Ok(walk(steps, item, root, true)?.into_iter().map(|f| f.into_cow().into_owned()).collect()),
+            Operand::Path(steps) => Ok(walk(steps, item, root, true)?
+                .into_iter()
+                .map(|f| f.into_cow().into_owned())
+                .collect()),
         }
     };
     let left = side(left)?;
@@ -256,7 +331,11 @@ fn passes(left: &Operand, operator: &str, right: &Operand, item: &Value, root: &
     }
     let right = side(right)?;
     let ([left], [right]) = (left.as_slice(), right.as_slice()) else {
-        return if left.len() > 1 { Err("can only compare one element at a time".into()) } else { Ok(false) };
+        return if left.len() > 1 {
+            Err("can only compare one element at a time".into())
+        } else {
+            Ok(false)
+        };
     };
     let order = match (left, right) {
         (Value::Number(a), Value::Number(b)) => a.as_f64().partial_cmp(&b.as_f64()),
@@ -294,7 +373,10 @@ impl Parser {
     }
 
     fn eat(&mut self, wanted: &str) -> bool {
-        let fits = wanted.chars().enumerate().all(|(i, c)| self.text.get(self.at + i) == Some(&c));
+        let fits = wanted
+            .chars()
+            .enumerate()
+            .all(|(i, c)| self.text.get(self.at + i) == Some(&c));
         if fits {
             self.at += wanted.chars().count();
         }
@@ -362,7 +444,11 @@ impl Parser {
 
     fn close(&mut self) -> Result<(), String> {
         self.spaces();
-        if self.next() == Some('}') { Ok(()) } else { Err("unclosed action".into()) }
+        if self.next() == Some('}') {
+            Ok(())
+        } else {
+            Err("unclosed action".into())
+        }
     }
 
     fn quoted(&mut self, quote: char) -> Result<String, String> {
@@ -418,7 +504,12 @@ impl Parser {
                 Some(c) if self.at == start && c.is_alphabetic() => {
                     return self.word();
                 }
-                Some(c) if self.at == start => return Err(format!("unrecognized character in action: U+{:04X} '{c}'", c as u32)),
+                Some(c) if self.at == start => {
+                    return Err(format!(
+                        "unrecognized character in action: U+{:04X} '{c}'",
+                        c as u32
+                    ));
+                }
                 _ => return Ok(steps),
             }
         }
@@ -447,7 +538,26 @@ impl Parser {
                         name.push(escaped);
                     }
                 }
-                c if c.is_whitespace() || matches!(c, '.' | '[' | ']' | '}' | ',' | ')' | '$' | '@' | '{' | '=' | '!' | '<' | '>' | '|') => break,
+                c if c.is_whitespace()
+                    || matches!(
+                        c,
+                        '.' | '['
+                            | ']'
+                            | '}'
+                            | ','
+                            | ')'
+                            | '$'
+                            | '@'
+                            | '{'
+                            | '='
+                            | '!'
+                            | '<'
+                            | '>'
+                            | '|'
+                    ) =>
+                {
+                    break;
+                }
                 c => {
                     name.push(c);
                     self.at += 1;
@@ -463,11 +573,15 @@ impl Parser {
 
     fn number(&mut self) -> Result<Value, String> {
         let mut digits = String::new();
-        while let Some(c) = self.peek().filter(|c| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E')) {
+        while let Some(c) = self
+            .peek()
+            .filter(|c| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E'))
+        {
             digits.push(c);
             self.at += 1;
         }
-        serde_json::from_str(digits.trim_start_matches('+')).map_err(|_| format!("cannot parse number {digits}"))
+        serde_json::from_str(digits.trim_start_matches('+'))
+            .map_err(|_| format!("cannot parse number {digits}"))
     }
 
     /// After `[`: an index, a slice, a union, a quoted field, a wildcard or a filter.
@@ -476,7 +590,14 @@ impl Parser {
         if self.eat("?(") {
             let filter = self.filter()?;
             self.spaces();
-            return if self.eat(")") && { self.spaces(); self.eat("]") } { Ok(filter) } else { Err("unterminated filter".into()) };
+            return if self.eat(")") && {
+                self.spaces();
+                self.eat("]")
+            } {
+                Ok(filter)
+            } else {
+                Err("unterminated filter".into())
+            };
         }
         let mut parts = Vec::new();
         loop {
@@ -492,7 +613,11 @@ impl Parser {
         if parts.len() == 1 {
             // There is exactly one part, and parts have one step or are whole paths.
             let mut only = parts.remove(0);
-            return Ok(if only.len() == 1 { only.remove(0) } else { Step::Union(vec![only]) });
+            return Ok(if only.len() == 1 {
+                only.remove(0)
+            } else {
+                Step::Union(vec![only])
+            });
         }
         Ok(Step::Union(parts))
     }
@@ -509,7 +634,11 @@ impl Parser {
             Some(_) => {
                 let mut steps = Vec::new();
                 self.field(&mut steps);
-                if steps.is_empty() { Err("invalid array index".into()) } else { Ok(steps) }
+                if steps.is_empty() {
+                    Err("invalid array index".into())
+                } else {
+                    Ok(steps)
+                }
             }
             None => Err("unterminated array".into()),
         }
@@ -526,7 +655,9 @@ impl Parser {
                 }
                 other => {
                     if !digits.is_empty() {
-                        let index = digits.parse().map_err(|_| format!("invalid array index {digits}"))?;
+                        let index = digits
+                            .parse()
+                            .map_err(|_| format!("invalid array index {digits}"))?;
                         if let Some(last) = parts.last_mut() {
                             *last = Some(index);
                         }
@@ -555,10 +686,18 @@ impl Parser {
             if self.eat(operator) {
                 self.spaces();
                 let right = self.operand()?;
-                return Ok(Step::Filter(Box::new(left), operator.to_owned(), Box::new(right)));
+                return Ok(Step::Filter(
+                    Box::new(left),
+                    operator.to_owned(),
+                    Box::new(right),
+                ));
             }
         }
-        Ok(Step::Filter(Box::new(left.clone()), "exists".to_owned(), Box::new(left)))
+        Ok(Step::Filter(
+            Box::new(left.clone()),
+            "exists".to_owned(),
+            Box::new(left),
+        ))
     }
 
     fn operand(&mut self) -> Result<Operand, String> {
@@ -588,7 +727,10 @@ mod tests {
 
     #[test]
     fn ranges_repeat_their_body_for_each_value() {
-        assert_eq!(text("{range .items[*]}{.metadata.name}{\"\\t\"}{.n}{\"\\n\"}{end}").unwrap(), "a\t1\nb\t2\n");
+        assert_eq!(
+            text("{range .items[*]}{.metadata.name}{\"\\t\"}{.n}{\"\\n\"}{end}").unwrap(),
+            "a\t1\nb\t2\n"
+        );
     }
 
     #[test]
@@ -603,7 +745,10 @@ mod tests {
         assert_eq!(text("{.items[-1].list[0:2]}").unwrap(), "1 2");
         assert_eq!(text("{.items[0]['n','ok']}").unwrap(), "1 true");
         assert_eq!(text("{..name}").unwrap(), "a b");
-        assert_eq!(text("{.items[*].metadata.labels.app\\.kubernetes\\.io/name}").unwrap(), "x");
+        assert_eq!(
+            text("{.items[*].metadata.labels.app\\.kubernetes\\.io/name}").unwrap(),
+            "x"
+        );
     }
 
     #[test]
@@ -613,6 +758,9 @@ mod tests {
 
     #[test]
     fn an_index_past_the_end_is_an_error() {
-        assert_eq!(text("{.items[5]}").unwrap_err(), "array index out of bounds: index 5, length 2");
+        assert_eq!(
+            text("{.items[5]}").unwrap_err(),
+            "array index out of bounds: index 5, length 2"
+        );
     }
 }

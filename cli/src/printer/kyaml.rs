@@ -65,8 +65,13 @@ fn indent(depth: usize, out: &mut String) {
 /// Keys that another YAML reader could take for something else are quoted.
 fn write_key(key: &str, out: &mut String) {
     let plain = key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/'));
-    let special = matches!(key.to_lowercase().as_str(), "y" | "n" | "yes" | "no" | "on" | "off" | "true" | "false" | "null");
+        && key
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/'));
+    let special = matches!(
+        key.to_lowercase().as_str(),
+        "y" | "n" | "yes" | "no" | "on" | "off" | "true" | "false" | "null"
+    );
     if plain && !special {
         out.push_str(key);
     } else {

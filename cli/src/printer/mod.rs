@@ -59,7 +59,9 @@ impl Format {
     pub(crate) fn parse(flags: &Print, tables: bool) -> Result<Self> {
         let Some(output) = flags.output.as_deref().filter(|o| !o.is_empty()) else {
             return match &flags.template {
-                Some(template) if !template.is_empty() => Self::with_argument("go-template", template, flags, tables),
+                Some(template) if !template.is_empty() => {
+                    Self::with_argument("go-template", template, flags, tables)
+                }
                 _ => Ok(Self::Human),
             };
         };
@@ -73,7 +75,11 @@ impl Format {
             _ => {}
         }
         let template = flags.template.as_deref().unwrap_or_default();
-        let argument = if argument.is_empty() { template } else { argument };
+        let argument = if argument.is_empty() {
+            template
+        } else {
+            argument
+        };
         Self::with_argument(form, argument, flags, tables)
     }
 
@@ -83,15 +89,27 @@ impl Format {
             if argument.is_empty() {
                 return Err(missing_argument());
             }
-            std::fs::read_to_string(argument)
-                .map_err(|error| Error::Plain(format!("error reading --template {argument}, open {argument}: {}\n", crate::error::os(&error))))
+            std::fs::read_to_string(argument).map_err(|error| {
+                Error::Plain(format!(
+                    "error reading --template {argument}, open {argument}: {}\n",
+                    crate::error::os(&error)
+                ))
+            })
         };
-        let given = || if argument.is_empty() { Err(missing_argument()) } else { Ok(argument.to_owned()) };
+        let given = || {
+            if argument.is_empty() {
+                Err(missing_argument())
+            } else {
+                Ok(argument.to_owned())
+            }
+        };
         let path = |text: &str| {
-            jsonpath::Template::parse(text, allow).map_err(|error| Error::Plain(format!("error parsing jsonpath {text}, {error}\n")))
+            jsonpath::Template::parse(text, allow)
+                .map_err(|error| Error::Plain(format!("error parsing jsonpath {text}, {error}\n")))
         };
         let go = |text: &str| {
-            template::Template::parse(text, allow).map_err(|error| Error::Plain(format!("error parsing template {text}, {error}\n")))
+            template::Template::parse(text, allow)
+                .map_err(|error| Error::Plain(format!("error parsing template {text}, {error}\n")))
         };
         match form {
             "jsonpath" => given().and_then(|t| Ok(Self::JsonPath(path(&t)?, t))),
@@ -99,8 +117,12 @@ impl Format {
             "jsonpath-file" => file().and_then(|t| Ok(Self::JsonPath(path(&t)?, t))),
             "go-template" | "template" => Ok(Self::GoTemplate(go(&given()?)?)),
             "go-template-file" | "templatefile" => Ok(Self::GoTemplate(go(&file()?)?)),
-            "custom-columns" if tables => columns::Columns::parse(argument).map(Self::Columns).map_err(Error::Plain),
-            "custom-columns-file" if tables => columns::Columns::parse_file(&file()?).map(Self::Columns).map_err(Error::Plain),
+            "custom-columns" if tables => columns::Columns::parse(argument)
+                .map(Self::Columns)
+                .map_err(Error::Plain),
+            "custom-columns-file" if tables => columns::Columns::parse_file(&file()?)
+                .map(Self::Columns)
+                .map_err(Error::Plain),
             _ => Err(unknown(flags.output.as_deref().unwrap_or_default(), tables)),
         }
     }
@@ -118,16 +140,26 @@ impl Format {
             Self::Yaml => Ok(crate::yaml::write(object)),
             Self::Kyaml => Ok(kyaml::write(object)),
             Self::Name => Ok(names(object, resource)),
-            Self::JsonPath(path, text) => path.text(object).map_err(|error| jsonpath_error(&error, text, object)),
+            Self::JsonPath(path, text) => path
+                .text(object)
+                .map_err(|error| jsonpath_error(&error, text, object)),
             Self::JsonPathAsJson(path, text) => {
-                let found = path.values(object).map_err(|error| jsonpath_error(&error, text, object))?;
-                let list: Vec<Value> = found.into_iter().map(std::borrow::Cow::into_owned).collect();
+                let found = path
+                    .values(object)
+                    .map_err(|error| jsonpath_error(&error, text, object))?;
+                let list: Vec<Value> = found
+                    .into_iter()
+                    .map(std::borrow::Cow::into_owned)
+                    .collect();
                 Ok(json::pretty(&list.into()))
             }
-            Self::GoTemplate(template) => template.run(object).map_err(|error| template_error(&error, template.source())),
+            Self::GoTemplate(template) => template
+                .run(object)
+                .map_err(|error| template_error(&error, template.source())),
             Self::Columns(columns) => {
                 let list = object["items"].as_array();
-                let objects: Vec<&Value> = list.map_or_else(|| vec![object], |items| items.iter().collect());
+                let objects: Vec<&Value> =
+                    list.map_or_else(|| vec![object], |items| items.iter().collect());
                 columns.table(&objects, true).map_err(Error::Plain)
             }
         }
@@ -144,7 +176,10 @@ fn unknown(output: &str, tables: bool) -> Error {
         allowed.extend(["custom-columns", "custom-columns-file", "wide"]);
     }
     allowed.sort_unstable();
-    Error::Plain(format!("unable to match a printer suitable for the output format {output:?}, allowed formats are: {}", allowed.join(",")))
+    Error::Plain(format!(
+        "unable to match a printer suitable for the output format {output:?}, allowed formats are: {}",
+        allowed.join(",")
+    ))
 }
 
 fn jsonpath_error(error: &str, template: &str, object: &Value) -> Error {
@@ -163,9 +198,15 @@ fn go_syntax(value: &Value) -> String {
     match value {
         Value::Null => "interface {}(nil)".to_owned(),
         Value::String(text) => format!("{text:?}"),
-        Value::Array(list) => format!("[]interface {{}}{{{}}}", list.iter().map(go_syntax).collect::<Vec<_>>().join(", ")),
+        Value::Array(list) => format!(
+            "[]interface {{}}{{{}}}",
+            list.iter().map(go_syntax).collect::<Vec<_>>().join(", ")
+        ),
         Value::Object(map) => {
-            let pairs: Vec<String> = map.iter().map(|(key, value)| format!("{key:?}:{}", go_syntax(value))).collect();
+            let pairs: Vec<String> = map
+                .iter()
+                .map(|(key, value)| format!("{key:?}:{}", go_syntax(value)))
+                .collect();
             format!("map[string]interface {{}}{{{}}}", pairs.join(", "))
         }
         other => other.to_string(),
@@ -177,7 +218,10 @@ fn names(object: &Value, resource: Option<&Resource>) -> String {
     if let Some(items) = object["items"].as_array() {
         return items.iter().map(|item| names(item, None)).collect();
     }
-    let group = object["apiVersion"].as_str().and_then(|v| v.split_once('/')).map_or("", |(group, _)| group);
+    let group = object["apiVersion"]
+        .as_str()
+        .and_then(|v| v.split_once('/'))
+        .map_or("", |(group, _)| group);
     let kind = object["kind"].as_str().unwrap_or_default().to_lowercase();
     let prefix = match resource {
         Some(resource) if kind.is_empty() => resource.prefix(),
@@ -190,7 +234,7 @@ fn names(object: &Value, resource: Option<&Resource>) -> String {
 /// The object without `metadata.managedFields`, in lists too.
 pub(crate) fn without_managed_fields(mut object: Value) -> Value {
     strip(&mut object);
-    if let Some(items) = object["items"].as_array_mut() {
+    if let Some(items) = object.get_mut("items").and_then(Value::as_array_mut) {
         items.iter_mut().for_each(strip);
     }
     object
@@ -203,9 +247,19 @@ fn strip(object: &mut Value) {
 }
 
 /// Prints what a command did to an object: a message, or the object in the form asked for.
-pub(crate) fn outcome(format: &Format, flags: &Print, object: &Value, resource: &Resource, message: &str) -> Result<()> {
+pub(crate) fn outcome(
+    format: &Format,
+    flags: &Print,
+    object: &Value,
+    resource: &Resource,
+    message: &str,
+) -> Result<()> {
     let text = match format {
-        Format::Human | Format::Wide => format!("{}/{} {message}\n", resource.prefix(), api::meta::name(object)),
+        Format::Human | Format::Wide => format!(
+            "{}/{} {message}\n",
+            resource.prefix(),
+            api::meta::name(object)
+        ),
         other if flags.show_managed_fields => other.object(object, Some(resource))?,
         other => other.object(&without_managed_fields(object.clone()), Some(resource))?,
     };

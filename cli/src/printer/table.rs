@@ -35,10 +35,18 @@ impl Layout {
     /// The text of the rows so far; later rows keep at least these widths.
     pub(crate) fn flush(&mut self) -> String {
         let rows = std::mem::take(&mut self.rows);
-        let columns = rows.iter().map(|r| r.len().saturating_sub(1)).max().unwrap_or(0);
+        let columns = rows
+            .iter()
+            .map(|r| r.len().saturating_sub(1))
+            .max()
+            .unwrap_or(0);
         self.widths.resize(columns.max(self.widths.len()), MINIMUM);
         for row in &rows {
-            for (width, cell) in self.widths.iter_mut().zip(&row[..row.len().saturating_sub(1)]) {
+            for (width, cell) in self
+                .widths
+                .iter_mut()
+                .zip(&row[..row.len().saturating_sub(1)])
+            {
                 *width = (*width).max(cell.chars().count() + PADDING);
             }
         }
@@ -51,9 +59,15 @@ impl Layout {
             return out;
         }
         let mut table = Table::new();
-        table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table
+            .load_style(comfy_table::presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Disabled);
         for row in &rows {
-            table.add_row(row[..row.len().saturating_sub(1)].iter().map(String::as_str));
+            table.add_row(
+                row[..row.len().saturating_sub(1)]
+                    .iter()
+                    .map(String::as_str),
+            );
         }
         for (index, column) in table.column_iter_mut().enumerate() {
             column.set_padding((0, 0));
@@ -74,8 +88,6 @@ impl Layout {
 pub(crate) struct Options {
     /// Columns of priority above zero too.
     pub(crate) wide: bool,
-    /// No line with headings.
-    pub(crate) no_headers: bool,
     /// The namespace, first.
     pub(crate) with_namespace: bool,
     /// `kind.group` in front of names, or empty.
@@ -112,7 +124,12 @@ fn columns<'a>(table: &'a Value, options: &Options) -> impl Iterator<Item = &'a 
 }
 
 /// One row of a server's table.
-pub(crate) fn cells(table: &Value, row: &Value, options: &Options, extra: Option<&str>) -> Vec<String> {
+pub(crate) fn cells(
+    table: &Value,
+    row: &Value,
+    options: &Options,
+    extra: Option<&str>,
+) -> Vec<String> {
     let meta = &row["object"]["metadata"];
     let mut out = Vec::new();
     out.extend(extra.map(str::to_owned));
@@ -132,7 +149,12 @@ pub(crate) fn cells(table: &Value, row: &Value, options: &Options, extra: Option
         }
     }
     for label in &options.label_columns {
-        out.push(meta["labels"][label.as_str()].as_str().unwrap_or("<none>").to_owned());
+        out.push(
+            meta["labels"][label.as_str()]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        );
     }
     if options.show_labels {
         out.push(labels(&meta["labels"]));
@@ -148,7 +170,11 @@ pub(crate) fn labels(labels: &Value) -> String {
         .flatten()
         .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
         .collect();
-    if pairs.is_empty() { "<none>".to_owned() } else { pairs.join(",") }
+    if pairs.is_empty() {
+        "<none>".to_owned()
+    } else {
+        pairs.join(",")
+    }
 }
 
 /// A cell as text: cut at the first line break, with control characters made visible.

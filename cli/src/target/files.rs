@@ -40,8 +40,9 @@ pub(crate) async fn read(files: &Files) -> Result<Vec<Entry>> {
             parse(&download(name).await?, name, &mut entries)?;
         } else {
             for path in expand(name, files.recursive)? {
-                let text = std::fs::read_to_string(&path)
-                    .map_err(|error| format!("open {}: {}", path.display(), crate::error::os(&error)))?;
+                let text = std::fs::read_to_string(&path).map_err(|error| {
+                    format!("open {}: {}", path.display(), crate::error::os(&error))
+                })?;
                 parse(&text, &path.display().to_string(), &mut entries)?;
             }
         }
@@ -61,7 +62,11 @@ fn expand(name: &str, recursive: bool) -> Result<Vec<PathBuf>> {
             return Err(format!("the path {name:?} does not exist").into());
         }
         Err(error) => {
-            return Err(format!("the path {name:?} cannot be accessed: stat {name}: {}", crate::error::os(&error)).into());
+            return Err(format!(
+                "the path {name:?} cannot be accessed: stat {name}: {}",
+                crate::error::os(&error)
+            )
+            .into());
         }
     };
     if !known.is_dir() {
@@ -70,20 +75,28 @@ fn expand(name: &str, recursive: bool) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     walk(path, recursive, &mut found)?;
     if found.is_empty() {
-        return Err(format!("error reading [{name}]: recognized file extensions are [.json .yaml .yml]").into());
+        return Err(format!(
+            "error reading [{name}]: recognized file extensions are [.json .yaml .yml]"
+        )
+        .into());
     }
     Ok(found)
 }
 
 fn walk(folder: &Path, recursive: bool, found: &mut Vec<PathBuf>) -> Result<()> {
-    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)?.map(|e| e.map(|e| e.path())).collect::<std::io::Result<_>>()?;
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)?
+        .map(|e| e.map(|e| e.path()))
+        .collect::<std::io::Result<_>>()?;
     entries.sort();
     for path in entries {
         if path.is_dir() {
             if recursive {
                 walk(&path, true, found)?;
             }
-        } else if path.extension().is_some_and(|e| EXTENSIONS.iter().any(|known| e == *known)) {
+        } else if path
+            .extension()
+            .is_some_and(|e| EXTENSIONS.iter().any(|known| e == *known))
+        {
             found.push(path);
         }
     }
@@ -92,18 +105,35 @@ fn walk(folder: &Path, recursive: bool, found: &mut Vec<PathBuf>) -> Result<()> 
 
 async fn download(url: &str) -> Result<String> {
     let tls = crate::client::tls::config(&Value::Null, None)?;
-    let client = reqwest::Client::builder().tls_backend_preconfigured(tls).build().map_err(|e| e.to_string())?;
-    let response = client.get(url).send().await.map_err(|e| format!("unable to read URL {url:?}: {e}"))?;
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .build()
+        .map_err(|e| e.to_string())?;
+    let response = client
+        .get(url)
+        .send()
+        .await
+        .map_err(|e| format!("unable to read URL {url:?}: {e}"))?;
     if !response.status().is_success() {
         let status = response.status();
-        return Err(format!("unable to read URL {url:?}, server reported {status}, status code={}", status.as_u16()).into());
+        return Err(format!(
+            "unable to read URL {url:?}, server reported {status}, status code={}",
+            status.as_u16()
+        )
+        .into());
     }
-    response.text().await.map_err(|e| format!("unable to read URL {url:?}: {e}").into())
+    response
+        .text()
+        .await
+        .map_err(|e| format!("unable to read URL {url:?}: {e}").into())
 }
 
 fn parse(text: &str, source: &str, entries: &mut Vec<Entry>) -> Result<()> {
     let documents = crate::yaml::documents(text).map_err(|error| {
-        Error::Plain(format!("error parsing {source}: error converting YAML to JSON: yaml: line {}, column {}: {}", error.line, error.column, error.message))
+        Error::Plain(format!(
+            "error parsing {source}: error converting YAML to JSON: yaml: line {}, column {}: {}",
+            error.line, error.column, error.message
+        ))
     })?;
     for document in documents {
         if document.value.is_null() {
@@ -116,13 +146,22 @@ fn parse(text: &str, source: &str, entries: &mut Vec<Entry>) -> Result<()> {
 }
 
 /// Checks that an object says what it is, and takes lists apart.
-fn add(object: Value, source: &str, document: &std::rc::Rc<crate::yaml::Document>, entries: &mut Vec<Entry>) -> Result<()> {
+fn add(
+    object: Value,
+    source: &str,
+    document: &std::rc::Rc<crate::yaml::Document>,
+    entries: &mut Vec<Entry>,
+) -> Result<()> {
     let whole = || object.to_string();
     if !object.is_object() {
         return Err(format!("unable to decode {source:?}: json: cannot unmarshal {} into Go value of type map[string]interface {{}}", json_type(&object)).into());
     }
     if object["kind"].as_str().unwrap_or_default().is_empty() {
-        return Err(format!("unable to decode {source:?}: Object 'Kind' is missing in '{}'", whole()).into());
+        return Err(format!(
+            "unable to decode {source:?}: Object 'Kind' is missing in '{}'",
+            whole()
+        )
+        .into());
     }
     if object["apiVersion"].as_str().unwrap_or_default().is_empty() {
         return Err(format!("error validating {source:?}: error validating data: apiVersion not set; if you choose to ignore these errors, turn validation off with --validate=false").into());
@@ -167,7 +206,11 @@ pub(crate) async fn wanted(context: &Context, files: &Files) -> Result<Vec<Wante
 
 /// Finds the kind and the namespace of an object of a file.
 pub(crate) async fn place(context: &Context, entry: Entry) -> Result<Wanted> {
-    let Entry { mut object, source, document } = entry;
+    let Entry {
+        mut object,
+        source,
+        document,
+    } = entry;
     let Some(resource) = context.resource_of(&object).await? else {
         return Err(unmatched(context, &object, &source, &document).await);
     };
@@ -190,7 +233,9 @@ fn set_namespace(context: &Context, resource: &Resource, object: &mut Value) -> 
     if own.is_empty() {
         let namespace = context.namespace()?;
         if let Some(fields) = object.as_object_mut() {
-            let meta = fields.entry("metadata").or_insert_with(|| serde_json::json!({}));
+            let meta = fields
+                .entry("metadata")
+                .or_insert_with(|| serde_json::json!({}));
             if meta.is_object() {
                 meta["namespace"] = namespace.clone().into();
             }
@@ -203,7 +248,12 @@ fn set_namespace(context: &Context, resource: &Resource, object: &mut Value) -> 
     Ok(own)
 }
 
-async fn unmatched(context: &Context, object: &Value, source: &str, document: &crate::yaml::Document) -> Error {
+async fn unmatched(
+    context: &Context,
+    object: &Value,
+    source: &str,
+    document: &crate::yaml::Document,
+) -> Error {
     let kind = object["kind"].as_str().unwrap_or_default();
     let version = object["apiVersion"].as_str().unwrap_or_default();
     let name = api::meta::name(object);
@@ -216,7 +266,12 @@ async fn unmatched(context: &Context, object: &Value, source: &str, document: &c
 
 /// Adds to a server's complaint where in the file the fields are that it names.
 pub(crate) fn locate(error: Error, document: &crate::yaml::Document, source: &str) -> Error {
-    let Error::Status { status, context, mut hint } = error else {
+    let Error::Status {
+        status,
+        context,
+        mut hint,
+    } = error
+    else {
         return error;
     };
     for path in field_paths(&status) {
@@ -224,15 +279,27 @@ pub(crate) fn locate(error: Error, document: &crate::yaml::Document, source: &st
             hint.push_str(&format!("\n  {source}:{line}:{column}: {path}"));
         }
     }
-    Error::Status { status, context, hint }
+    Error::Status {
+        status,
+        context,
+        hint,
+    }
 }
 
 /// The fields that a complaint names: those of its causes, and those quoted in decoding errors.
 fn field_paths(status: &Value) -> Vec<String> {
     let causes = status["details"]["causes"].as_array().into_iter().flatten();
-    let mut paths: Vec<String> = causes.filter_map(|c| c["field"].as_str()).filter(|f| !f.is_empty()).map(str::to_owned).collect();
+    let mut paths: Vec<String> = causes
+        .filter_map(|c| c["field"].as_str())
+        .filter(|f| !f.is_empty())
+        .map(str::to_owned)
+        .collect();
     let message = crate::error::status_message(status);
-    for piece in message.split("unknown field \"").skip(1).chain(message.split("duplicate field \"").skip(1)) {
+    for piece in message
+        .split("unknown field \"")
+        .skip(1)
+        .chain(message.split("duplicate field \"").skip(1))
+    {
         paths.extend(piece.split('"').next().map(str::to_owned));
     }
     paths.dedup();

@@ -84,9 +84,18 @@ pub(crate) async fn resolve(context: &Context, spec: &Spec) -> Result<Resolved> 
         let first = wanted.first().map(|w| w.resource.qualified());
         let several_types = wanted.iter().any(|w| Some(w.resource.qualified()) != first);
         let single = wanted.len() == 1;
-        return Ok(Resolved { wanted, several_types, single });
+        return Ok(Resolved {
+            wanted,
+            several_types,
+            single,
+        });
     }
-    let words: Vec<String> = spec.words.iter().filter(|w| !w.is_empty()).cloned().collect();
+    let words: Vec<String> = spec
+        .words
+        .iter()
+        .filter(|w| !w.is_empty())
+        .cloned()
+        .collect();
     if words.is_empty() {
         return Err(nothing());
     }
@@ -98,14 +107,17 @@ pub(crate) async fn resolve(context: &Context, spec: &Spec) -> Result<Resolved> 
 
 fn nothing() -> Error {
     Error::Plain(
-        "you must specify only one resource\n".trim().to_owned(),
+        "You must provide one or more resources by argument or filename.\nExample resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n   '<resource> <name>'\n   '<resource>'"
+            .to_owned(),
     )
 }
 
 /// `po/x svc/y`.
 async fn pairs(context: &Context, spec: &Spec, words: &[String]) -> Result<Resolved> {
     if !spec.labels.is_empty() {
-        return Err("selectors and the all flag cannot be used when passing resource/name arguments".into());
+        return Err(
+            "selectors and the all flag cannot be used when passing resource/name arguments".into(),
+        );
     }
     let namespace = context.namespace()?;
     let mut wanted = Vec::new();
@@ -115,13 +127,20 @@ async fn pairs(context: &Context, spec: &Spec, words: &[String]) -> Result<Resol
             if parts.len() == 1 {
                 return Err(format!("there is no need to specify a resource type as a separate argument when passing arguments in resource/name form (e.g. 'ctl get resource/<resource_name>' instead of 'ctl get resource resource/<resource_name>'").into());
             }
-            return Err(format!("arguments in resource/name form may not have more than one slash").into());
+            return Err(format!(
+                "arguments in resource/name form may not have more than one slash"
+            )
+            .into());
         };
         if kind.is_empty() || name.is_empty() {
-            return Err("arguments in resource/name form must have a single resource and name".into());
+            return Err(
+                "arguments in resource/name form must have a single resource and name".into(),
+            );
         }
         if kind.contains(',') {
-            return Err("arguments in resource/name form must have a single resource and name".into());
+            return Err(
+                "arguments in resource/name form must have a single resource and name".into(),
+            );
         }
         let resource = context.resource(kind).await?;
         wanted.push(named(resource, &namespace, name));
@@ -132,7 +151,11 @@ async fn pairs(context: &Context, spec: &Spec, words: &[String]) -> Result<Resol
     let first = wanted[0].resource.qualified();
     let several_types = wanted.iter().any(|w| w.resource.qualified() != first);
     let single = wanted.len() == 1;
-    Ok(Resolved { wanted, several_types, single })
+    Ok(Resolved {
+        wanted,
+        several_types,
+        single,
+    })
 }
 
 /// `pods`, `pods,svc`, `pods x y`, `all`.
@@ -142,12 +165,22 @@ async fn typed(context: &Context, spec: &Spec, words: &[String]) -> Result<Resol
     let mut resources = Vec::new();
     let mut several_types = kinds.len() > 1;
     for kind in kinds {
-        let category: Vec<Resource> = context.discovery().await?.category(kind).into_iter().cloned().collect();
+        let category: Vec<Resource> = context
+            .discovery()
+            .await?
+            .category(kind)
+            .into_iter()
+            .cloned()
+            .collect();
         if category.is_empty() {
             resources.push(context.resource(kind).await?);
         } else {
             several_types = true;
-            resources.extend(category.into_iter().filter(|r| r.verbs.iter().any(|v| v == "list")));
+            resources.extend(
+                category
+                    .into_iter()
+                    .filter(|r| r.verbs.iter().any(|v| v == "list")),
+            );
         }
     }
     if !names.is_empty() {
@@ -158,21 +191,42 @@ async fn typed(context: &Context, spec: &Spec, words: &[String]) -> Result<Resol
             return Err("a resource cannot be retrieved by name across all namespaces".into());
         }
         let namespace = context.namespace()?;
-        let wanted: Vec<Wanted> =
-            resources.iter().flat_map(|r| names.iter().map(|n| named(r.clone(), &namespace, n))).collect();
+        let wanted: Vec<Wanted> = resources
+            .iter()
+            .flat_map(|r| names.iter().map(|n| named(r.clone(), &namespace, n)))
+            .collect();
         let single = wanted.len() == 1;
-        return Ok(Resolved { wanted, several_types, single });
+        return Ok(Resolved {
+            wanted,
+            several_types,
+            single,
+        });
     }
     if spec.labels.is_empty() && spec.fields.is_empty() && !spec.all {
         return Err("resource(s) were provided, but no name was specified".into());
     }
-    let namespace = if spec.all_namespaces { String::new() } else { context.namespace()? };
-    let wanted = resources.into_iter().map(|r| named(r, &namespace, "")).collect();
-    Ok(Resolved { wanted, several_types, single: false })
+    let namespace = if spec.all_namespaces {
+        String::new()
+    } else {
+        context.namespace()?
+    };
+    let wanted = resources
+        .into_iter()
+        .map(|r| named(r, &namespace, ""))
+        .collect();
+    Ok(Resolved {
+        wanted,
+        several_types,
+        single: false,
+    })
 }
 
 fn named(resource: Resource, namespace: &str, name: &str) -> Wanted {
-    let namespace = if resource.namespaced { namespace.to_owned() } else { String::new() };
+    let namespace = if resource.namespaced {
+        namespace.to_owned()
+    } else {
+        String::new()
+    };
     Wanted {
         resource,
         namespace,
@@ -190,10 +244,12 @@ pub(crate) async fn objects(context: &Context, spec: &Spec) -> Result<(Vec<Wante
     while let Some(mut wanted) = queue.pop_front() {
         let request = Request::get(wanted.path());
         if wanted.name.is_empty() {
-            let request = request.query("labelSelector", &spec.labels).query("fieldSelector", &spec.fields);
+            let request = request
+                .query("labelSelector", &spec.labels)
+                .query("fieldSelector", &spec.fields);
             match context.client()?.json(request).await {
                 Ok(list) => found.extend(items(&list, &wanted.resource)),
-                Err(error) => errors.push(error),
+                Err(error) => errors.push(unfound(error, &wanted.resource, spec)),
             }
             continue;
         }
@@ -206,6 +262,17 @@ pub(crate) async fn objects(context: &Context, spec: &Spec) -> Result<(Vec<Wante
         }
     }
     Ok((found, errors))
+}
+
+/// kubectl says which selectors a list was refused with.
+pub(crate) fn unfound(error: Error, resource: &Resource, spec: &Spec) -> Error {
+    if error.reason() != "BadRequest" || spec.labels.is_empty() && spec.fields.is_empty() {
+        return error;
+    }
+    error.when(&format!(
+        "Unable to find \"{}/{}, Resource={}\" that match label selector {:?}, field selector {:?}",
+        resource.group, resource.version, resource.plural, spec.labels, spec.fields
+    ))
 }
 
 /// The objects of a list, each with its `apiVersion` and `kind`.

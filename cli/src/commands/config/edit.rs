@@ -77,7 +77,10 @@ fn file_of(config: &Config, section: &str, name: &str) -> PathBuf {
         return path.to_owned();
     }
     let existing = config.files.iter().rev().find(|f| f.exists());
-    existing.or(config.files.first()).cloned().unwrap_or_default()
+    existing
+        .or(config.files.first())
+        .cloned()
+        .unwrap_or_default()
 }
 
 /// Reads a file, lets `change` work on it and writes it, under the lock that kubectl uses.
@@ -86,10 +89,17 @@ fn rewrite(path: &Path, change: impl FnOnce(&mut Value) -> Result<()>) -> Result
         std::fs::create_dir_all(folder)?;
     }
     let lock = PathBuf::from(format!("{}.lock", path.display()));
-    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&lock).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Error::Plain(format!("open {}: file exists", lock.display())),
-        _ => error.into(),
-    })?;
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&lock)
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                Error::Plain(format!("open {}: file exists", lock.display()))
+            }
+            _ => error.into(),
+        })?;
     let result = kubeconfig::read(path).and_then(|file| {
         let mut file = file.unwrap_or_else(|| json!({}));
         file["apiVersion"] = "v1".into();
@@ -103,7 +113,12 @@ fn rewrite(path: &Path, change: impl FnOnce(&mut Value) -> Result<()>) -> Result
         if file["current-context"].is_null() {
             file["current-context"] = "".into();
         }
-        let mut out = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        let mut out = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)?;
         out.write_all(crate::yaml::write(&file).as_bytes())?;
         Ok(())
     });
@@ -113,7 +128,10 @@ fn rewrite(path: &Path, change: impl FnOnce(&mut Value) -> Result<()>) -> Result
 
 /// The body of a named thing in a file, made when it isn't there; lists stay sorted by name.
 fn body<'a>(file: &'a mut Value, section: &str, name: &str) -> &'a mut Value {
-    let field = SECTIONS.iter().find(|(s, _)| *s == section).map_or("", |(_, field)| field);
+    let field = SECTIONS
+        .iter()
+        .find(|(s, _)| *s == section)
+        .map_or("", |(_, field)| field);
     if !file[section].is_array() {
         file[section] = json!([]);
     }
@@ -125,7 +143,9 @@ fn body<'a>(file: &'a mut Value, section: &str, name: &str) -> &'a mut Value {
             None => {
                 list.push(json!({"name": name, field: {}}));
                 list.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
-                list.iter().position(|e| e["name"] == name).unwrap_or_default()
+                list.iter()
+                    .position(|e| e["name"] == name)
+                    .unwrap_or_default()
             }
         }
     };
@@ -147,7 +167,9 @@ pub(super) fn use_context(context: &Context, words: &[String]) -> Result<()> {
         return Err(format!("no context exists with the name: {name:?}").into());
     }
     let path = config.files.iter().find(|f| matches!(kubeconfig::read(f), Ok(Some(v)) if v["current-context"].as_str().is_some_and(|c| !c.is_empty())));
-    let path = path.cloned().unwrap_or_else(|| file_of(config, "contexts", name));
+    let path = path
+        .cloned()
+        .unwrap_or_else(|| file_of(config, "contexts", name));
     rewrite(&path, |file| {
         file["current-context"] = name.into();
         Ok(())
@@ -166,7 +188,9 @@ pub(super) fn delete(context: &Context, section: &str, what: &str, words: &[Stri
         return Err(format!("cannot delete {what} {name}, not in {}", path.display()).into());
     }
     if section == "contexts" && config.current_context == *name {
-        crate::context::note("warning: this removed your active context, use \"ctl config use-context\" to select a different one");
+        crate::context::note(
+            "warning: this removed your active context, use \"ctl config use-context\" to select a different one",
+        );
     }
     rewrite(&path, |file| {
         if let Some(list) = file[section].as_array_mut() {
@@ -184,10 +208,18 @@ pub(super) fn rename(context: &Context, words: &[String]) -> Result<()> {
     };
     let config = context.config()?;
     let Some(held) = config.get("contexts", from) else {
-        return Err(format!("cannot rename the context {from:?}, it's not in {}", file_of(config, "contexts", from).display()).into());
+        return Err(format!(
+            "cannot rename the context {from:?}, it's not in {}",
+            file_of(config, "contexts", from).display()
+        )
+        .into());
     };
     if config.get("contexts", to).is_some() {
-        return Err(format!("cannot rename the context {from:?}, the context {to:?} already exists in {}", file_of(config, "contexts", to).display()).into());
+        return Err(format!(
+            "cannot rename the context {from:?}, the context {to:?} already exists in {}",
+            file_of(config, "contexts", to).display()
+        )
+        .into());
     }
     let path = file_of(config, "contexts", from);
     rewrite(&path, |file| {
@@ -207,7 +239,9 @@ impl SetContext {
     pub(super) fn run(self, context: &Context) -> Result<()> {
         let config = context.config()?;
         let name = match (self.current, self.words.as_slice()) {
-            (true, []) if config.current_context.is_empty() => return Err("no current context is set".into()),
+            (true, []) if config.current_context.is_empty() => {
+                return Err("no current context is set".into());
+            }
             (true, []) => config.current_context.clone(),
             (false, [name]) => name.clone(),
             _ => return Err(format!("Unexpected args: [{}]", self.words.join(" ")).into()),
@@ -216,7 +250,11 @@ impl SetContext {
         let global = &context.global;
         rewrite(&file_of(config, "contexts", &name), |file| {
             let body = body(file, "contexts", &name);
-            for (field, flag) in [("cluster", &global.cluster), ("user", &global.user), ("namespace", &global.namespace)] {
+            for (field, flag) in [
+                ("cluster", &global.cluster),
+                ("user", &global.user),
+                ("namespace", &global.namespace),
+            ] {
                 if let Some(value) = flag {
                     body[field] = value.clone().into();
                 }
@@ -229,7 +267,10 @@ impl SetContext {
             }
             Ok(())
         })?;
-        line(&format!("Context {name:?} {}.", if known { "modified" } else { "created" }))
+        line(&format!(
+            "Context {name:?} {}.",
+            if known { "modified" } else { "created" }
+        ))
     }
 }
 
@@ -240,7 +281,11 @@ impl SetCluster {
         let global = &context.global;
         rewrite(&file_of(config, "clusters", name), |file| {
             let body = body(file, "clusters", name);
-            for (field, flag) in [("server", &global.server), ("tls-server-name", &global.tls_server_name), ("proxy-url", &global.proxy_url)] {
+            for (field, flag) in [
+                ("server", &global.server),
+                ("tls-server-name", &global.tls_server_name),
+                ("proxy-url", &global.proxy_url),
+            ] {
                 if let Some(value) = flag {
                     body[field] = value.clone().into();
                 }
@@ -250,7 +295,10 @@ impl SetCluster {
             }
             if global.insecure_skip_tls_verify {
                 body["insecure-skip-tls-verify"] = true.into();
-                remove(body, &["certificate-authority", "certificate-authority-data"]);
+                remove(
+                    body,
+                    &["certificate-authority", "certificate-authority-data"],
+                );
             }
             if let Some(path) = &global.certificate_authority {
                 certificate(body, "certificate-authority", path, self.embed_certs)?;
@@ -269,7 +317,11 @@ impl SetCredentials {
         let global = &context.global;
         rewrite(&file_of(config, "users", name), |file| {
             let body = body(file, "users", name);
-            for (field, flag) in [("token", &global.token), ("username", &global.username), ("password", &global.password)] {
+            for (field, flag) in [
+                ("token", &global.token),
+                ("username", &global.username),
+                ("password", &global.password),
+            ] {
                 if let Some(value) = flag {
                     body[field] = value.clone().into();
                 }
@@ -287,8 +339,13 @@ impl SetCredentials {
     }
 
     fn plugin(&self, body: &mut Value) {
-        let Some(command) = &self.exec_command else { return };
-        let version = self.exec_api_version.as_deref().unwrap_or("client.authentication.k8s.io/v1");
+        let Some(command) = &self.exec_command else {
+            return;
+        };
+        let version = self
+            .exec_api_version
+            .as_deref()
+            .unwrap_or("client.authentication.k8s.io/v1");
         let env: Vec<Value> = self
             .exec_env
             .iter()
@@ -296,8 +353,16 @@ impl SetCredentials {
             .map(|(name, value)| json!({"name": name, "value": value}))
             .collect();
         body["exec"] = json!({"apiVersion": version, "command": command, "interactiveMode": "IfAvailable", "provideClusterInfo": false});
-        body["exec"]["args"] = if self.exec_arg.is_empty() { Value::Null } else { self.exec_arg.clone().into() };
-        body["exec"]["env"] = if env.is_empty() { Value::Null } else { env.into() };
+        body["exec"]["args"] = if self.exec_arg.is_empty() {
+            Value::Null
+        } else {
+            self.exec_arg.clone().into()
+        };
+        body["exec"]["env"] = if env.is_empty() {
+            Value::Null
+        } else {
+            env.into()
+        };
     }
 }
 
@@ -311,8 +376,15 @@ fn remove(body: &mut Value, fields: &[&str]) {
 fn certificate(body: &mut Value, field: &str, path: &str, embed: bool) -> Result<()> {
     let data = format!("{field}-data");
     if embed {
-        let bytes = std::fs::read(path).map_err(|e| format!("could not read {field} data from {path}: open {path}: {}", crate::error::os(&e)))?;
-        body[data.as_str()] = base64::engine::general_purpose::STANDARD.encode(bytes).into();
+        let bytes = std::fs::read(path).map_err(|e| {
+            format!(
+                "could not read {field} data from {path}: open {path}: {}",
+                crate::error::os(&e)
+            )
+        })?;
+        body[data.as_str()] = base64::engine::general_purpose::STANDARD
+            .encode(bytes)
+            .into();
         remove(body, &[field]);
     } else {
         let full = std::path::absolute(path)?;
@@ -331,16 +403,39 @@ struct Property {
 
 impl Property {
     fn parse(text: &str, config: &Config) -> Result<Self> {
-        let bad = || Error::Plain(format!("unable to parse path {text:?}: it needs the form clusters|contexts|users.NAME.FIELD"));
+        let bad = || {
+            Error::Plain(format!(
+                "unable to parse path {text:?}: it needs the form clusters|contexts|users.NAME.FIELD"
+            ))
+        };
         let (section, rest) = text.split_once('.').ok_or_else(bad)?;
-        let section = SECTIONS.iter().find(|(s, _)| *s == section).ok_or_else(bad)?.0;
-        let known = config.section(section).map(|(name, _)| name).filter(|n| rest == n.as_str() || rest.starts_with(&format!("{n}."))).max_by_key(|n| n.len());
+        let section = SECTIONS
+            .iter()
+            .find(|(s, _)| *s == section)
+            .ok_or_else(bad)?
+            .0;
+        let known = config
+            .section(section)
+            .map(|(name, _)| name)
+            .filter(|n| rest == n.as_str() || rest.starts_with(&format!("{n}.")))
+            .max_by_key(|n| n.len());
         let (name, field) = match known {
             Some(name) => (name.clone(), rest[name.len()..].trim_start_matches('.')),
-            None => rest.split_once('.').map(|(n, f)| (n.to_owned(), f)).unwrap_or((rest.to_owned(), "")),
+            None => rest
+                .split_once('.')
+                .map(|(n, f)| (n.to_owned(), f))
+                .unwrap_or((rest.to_owned(), "")),
         };
-        let fields = field.split('.').filter(|f| !f.is_empty()).map(str::to_owned).collect();
-        Ok(Self { section, name, fields })
+        let fields = field
+            .split('.')
+            .filter(|f| !f.is_empty())
+            .map(str::to_owned)
+            .collect();
+        Ok(Self {
+            section,
+            name,
+            fields,
+        })
     }
 }
 
@@ -360,8 +455,16 @@ impl Set {
         let place = Property::parse(property, config)?;
         let last = place.fields.last().map_or("", String::as_str);
         let value: Value = match value.as_str() {
-            "true" | "false" if matches!(last, "insecure-skip-tls-verify" | "disable-compression") => (value == "true").into(),
-            text if last.ends_with("-data") && self.set_raw_bytes => base64::engine::general_purpose::STANDARD.encode(text).into(),
+            "true" | "false"
+                if matches!(last, "insecure-skip-tls-verify" | "disable-compression") =>
+            {
+                (value == "true").into()
+            }
+            text if last.ends_with("-data") && self.set_raw_bytes => {
+                base64::engine::general_purpose::STANDARD
+                    .encode(text)
+                    .into()
+            }
             text => text.into(),
         };
         rewrite(&file_of(config, place.section, &place.name), |file| {

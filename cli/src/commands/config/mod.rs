@@ -86,8 +86,12 @@ impl Config {
                 }
                 line(current)
             }
-            Command::DeleteCluster(name) => edit::delete(context, "clusters", "cluster", &name.words),
-            Command::DeleteContext(name) => edit::delete(context, "contexts", "context", &name.words),
+            Command::DeleteCluster(name) => {
+                edit::delete(context, "clusters", "cluster", &name.words)
+            }
+            Command::DeleteContext(name) => {
+                edit::delete(context, "contexts", "context", &name.words)
+            }
             Command::DeleteUser(name) => edit::delete(context, "users", "user", &name.words),
             Command::GetClusters => names(context, "clusters"),
             Command::GetUsers => names(context, "users"),
@@ -106,7 +110,10 @@ impl Config {
 
 fn names(context: &Context, section: &str) -> Result<()> {
     line("NAME")?;
-    context.config()?.section(section).try_for_each(|(name, _)| line(name))
+    context
+        .config()?
+        .section(section)
+        .try_for_each(|(name, _)| line(name))
 }
 
 impl GetContexts {
@@ -118,7 +125,11 @@ impl GetContexts {
         let config = context.config()?;
         let mut layout = Layout::default();
         if !self.no_headers && output.is_empty() {
-            layout.push(["CURRENT", "NAME", "CLUSTER", "AUTHINFO", "NAMESPACE"].map(str::to_owned).to_vec());
+            layout.push(
+                ["CURRENT", "NAME", "CLUSTER", "AUTHINFO", "NAMESPACE"]
+                    .map(str::to_owned)
+                    .to_vec(),
+            );
         }
         let mut errors = Vec::new();
         for word in &self.words {
@@ -126,7 +137,11 @@ impl GetContexts {
                 errors.push(format!("context {word} not found").into());
             }
         }
-        let current = context.global.context.as_ref().unwrap_or(&config.current_context);
+        let current = context
+            .global
+            .context
+            .as_ref()
+            .unwrap_or(&config.current_context);
         for (name, body) in config.section("contexts") {
             if !self.words.is_empty() && !self.words.contains(name) {
                 continue;
@@ -136,7 +151,13 @@ impl GetContexts {
                 line(name)?;
             } else {
                 let mark = if name == current { "*" } else { "" };
-                layout.push(vec![mark.to_owned(), name.clone(), text("cluster"), text("user"), text("namespace")]);
+                layout.push(vec![
+                    mark.to_owned(),
+                    name.clone(),
+                    text("cluster"),
+                    text("user"),
+                    text("namespace"),
+                ]);
             }
         }
         print(&layout.flush())?;

@@ -85,7 +85,9 @@ fn flatten(config: &mut Config) -> Result<()> {
                 }
                 match tls::credential(body, field) {
                     Ok(Some(bytes)) => {
-                        body[format!("{field}-data")] = base64::engine::general_purpose::STANDARD.encode(bytes).into();
+                        body[format!("{field}-data")] = base64::engine::general_purpose::STANDARD
+                            .encode(bytes)
+                            .into();
                     }
                     Ok(None) => {}
                     Err(error) => problem = Some(error),
@@ -113,7 +115,11 @@ fn hide(config: &mut Config) {
         drop_nulls(body);
     });
     config.each_mut("users", |body| {
-        data(body, &["client-certificate-data", "client-key-data"], "DATA+OMITTED");
+        data(
+            body,
+            &["client-certificate-data", "client-key-data"],
+            "DATA+OMITTED",
+        );
         data(body, &["token", "password"], "REDACTED");
         drop_nulls(body);
     });
@@ -127,10 +133,23 @@ fn drop_nulls(body: &mut Value) {
 
 /// JSON with the fields in the order of Go's structs.
 fn ordered(value: &Value) -> String {
-    const TOP: [&str; 6] = ["kind", "apiVersion", "clusters", "users", "contexts", "current-context"];
+    const TOP: [&str; 6] = [
+        "kind",
+        "apiVersion",
+        "clusters",
+        "users",
+        "contexts",
+        "current-context",
+    ];
     const CLUSTER: [&str; 8] = [
-        "server", "tls-server-name", "insecure-skip-tls-verify", "certificate-authority",
-        "certificate-authority-data", "proxy-url", "disable-compression", "extensions",
+        "server",
+        "tls-server-name",
+        "insecure-skip-tls-verify",
+        "certificate-authority",
+        "certificate-authority-data",
+        "proxy-url",
+        "disable-compression",
+        "extensions",
     ];
     let mut out = "{\n".to_owned();
     let mut parts = Vec::new();
@@ -149,7 +168,9 @@ fn ordered(value: &Value) -> String {
 }
 
 fn named(list: &Value, field: &str, order: &[&str]) -> String {
-    let Some(list) = list.as_array() else { return "null".to_owned() };
+    let Some(list) = list.as_array() else {
+        return "null".to_owned();
+    };
     let items: Vec<String> = list
         .iter()
         .map(|item| {

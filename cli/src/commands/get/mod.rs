@@ -82,7 +82,8 @@ impl Get {
         }
         self.check()?;
         let format = Format::parse(&self.print, true)?;
-        if self.words.is_empty() && self.files.filename.is_empty() && self.files.kustomize.is_none() {
+        if self.words.is_empty() && self.files.filename.is_empty() && self.files.kustomize.is_none()
+        {
             return Err(no_type());
         }
         let resolved = target::resolve(context, &self.spec()).await?;
@@ -99,11 +100,16 @@ impl Get {
         if self.show_labels {
             let output = self.print.output.as_deref().unwrap_or_default();
             if !matches!(output, "" | "wide") {
-                return Err(Error::Plain("--show-labels option cannot be used with the output flag".replace("the output flag", &format!("{output} printer"))));
+                return Err(Error::Plain(
+                    "--show-labels option cannot be used with the output flag"
+                        .replace("the output flag", &format!("{output} printer")),
+                ));
             }
         }
         if self.output_watch_events && !self.watch && !self.watch_only {
-            return Err("--output-watch-events option can only be used with --watch or --watch-only".into());
+            return Err(
+                "--output-watch-events option can only be used with --watch or --watch-only".into(),
+            );
         }
         Ok(())
     }
@@ -123,10 +129,24 @@ impl Get {
         if !self.words.is_empty() {
             return Err("arguments may not be passed when --raw is specified".into());
         }
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        let mut response = context.client()?.response(Request { endless: true, ..Request::get(path) }).await?;
+        let path = if path.starts_with('/') {
+            path.to_owned()
+        } else {
+            format!("/{path}")
+        };
+        let mut response = context
+            .client()?
+            .response(Request {
+                endless: true,
+                ..Request::get(path)
+            })
+            .await?;
         let mut out = std::io::stdout().lock();
-        while let Some(chunk) = response.chunk().await.map_err(|e| Error::Plain(e.to_string()))? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|e| Error::Plain(e.to_string()))?
+        {
             std::io::Write::write_all(&mut out, &chunk)?;
             std::io::Write::flush(&mut out)?;
         }
@@ -143,16 +163,29 @@ impl Get {
         if !wanted.name.is_empty() {
             return request;
         }
-        let limit = if self.chunk_size > 0 && self.sort_by.is_none() { self.chunk_size.to_string() } else { String::new() };
+        let limit = if self.chunk_size > 0 && self.sort_by.is_none() {
+            self.chunk_size.to_string()
+        } else {
+            String::new()
+        };
         request
             .query("continue", paging)
-            .query("fieldSelector", self.field_selector.clone().unwrap_or_default())
+            .query(
+                "fieldSelector",
+                self.field_selector.clone().unwrap_or_default(),
+            )
             .query("labelSelector", self.selector.clone().unwrap_or_default())
             .query("limit", limit)
     }
 
     /// Asks for one thing; a list is followed through its chunks, whose `field` are joined.
-    async fn fetch(&self, context: &Context, wanted: &Wanted, accept: Option<&str>, field: &str) -> Result<Value> {
+    async fn fetch(
+        &self,
+        context: &Context,
+        wanted: &Wanted,
+        accept: Option<&str>,
+        field: &str,
+    ) -> Result<Value> {
         let ask = |paging: &str| {
             let mut request = self.request(wanted, paging);
             if let Some(accept) = accept {
@@ -164,11 +197,19 @@ impl Get {
             request
         };
         let mut whole = context.client()?.json(ask("")).await?;
-        let mut paging = whole["metadata"]["continue"].as_str().unwrap_or_default().to_owned();
+        let mut paging = whole["metadata"]["continue"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         while !paging.is_empty() {
             let mut next = context.client()?.json(ask(&paging)).await?;
-            paging = next["metadata"]["continue"].as_str().unwrap_or_default().to_owned();
-            if let (Some(all), Some(more)) = (whole[field].as_array_mut(), next[field].as_array_mut()) {
+            paging = next["metadata"]["continue"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
+            if let (Some(all), Some(more)) =
+                (whole[field].as_array_mut(), next[field].as_array_mut())
+            {
                 all.append(more);
             }
         }
@@ -181,10 +222,17 @@ impl Get {
         for wanted in &resolved.wanted {
             match self.fetch(context, wanted, None, "items").await {
                 Ok(answer) if wanted.name.is_empty() => {
-                    found.extend(target::items(&answer, &wanted.resource).into_iter().map(|i| i.object));
+                    found.extend(
+                        target::items(&answer, &wanted.resource)
+                            .into_iter()
+                            .map(|i| i.object),
+                    );
                 }
                 Ok(object) => found.push(object),
-                Err(error) => self.missed(error, &mut errors),
+                Err(error) => self.missed(
+                    target::unfound(error, &wanted.resource, &self.spec()),
+                    &mut errors,
+                ),
             }
         }
         if let Some(path) = self.sort_by.as_deref().filter(|p| !p.is_empty()) {
@@ -199,8 +247,13 @@ impl Get {
             print(&columns.table(&objects, !self.no_headers)?)?;
             return Error::many(errors);
         }
-        let mut whole = if alone { found.swap_remove(0) } else { list(found) };
-        let strip = matches!(format, Format::Json | Format::Yaml | Format::Kyaml) && !self.print.show_managed_fields;
+        let mut whole = if alone {
+            found.swap_remove(0)
+        } else {
+            list(found)
+        };
+        let strip = matches!(format, Format::Json | Format::Yaml | Format::Kyaml)
+            && !self.print.show_managed_fields;
         if strip {
             whole = printer::without_managed_fields(whole);
         }
@@ -222,7 +275,9 @@ fn list(items: Vec<Value>) -> Value {
 }
 
 fn no_type() -> Error {
-    note("You must specify the type of resource to get. Use \"ctl api-resources\" for a complete list of supported resources.\n");
+    note(
+        "You must specify the type of resource to get. Use \"ctl api-resources\" for a complete list of supported resources.\n",
+    );
     Error::Plain(
         "Required resource not specified.\nUse \"ctl explain <resource>\" for a detailed description of that resource (e.g. ctl explain pods).\nSee 'ctl get -h' for help and examples"
             .to_owned(),

@@ -8,19 +8,35 @@ use crate::context::{Context, note, print};
 use crate::error::{Error, Result};
 use crate::printer::table::{self, Layout, Options};
 use crate::printer::{Format, sort};
-use crate::target::{Resolved, Wanted};
+use crate::target::{self, Resolved, Wanted};
 
 /// What asks for a table.
 pub(super) const ACCEPT: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
 
 /// Prints everything that was asked for.
-pub(super) async fn run(get: &Get, context: &Context, resolved: Resolved, format: &Format) -> Result<()> {
+pub(super) async fn run(
+    get: &Get,
+    context: &Context,
+    resolved: Resolved,
+    format: &Format,
+) -> Result<()> {
     let mut errors = Vec::new();
     let mut output = Output::default();
     for wanted in &resolved.wanted {
-        match get.fetch(context, wanted, get.server_print.then_some(ACCEPT), if get.server_print { "rows" } else { "items" }).await {
+        match get
+            .fetch(
+                context,
+                wanted,
+                get.server_print.then_some(ACCEPT),
+                if get.server_print { "rows" } else { "items" },
+            )
+            .await
+        {
             Ok(answer) => output.add(get, wanted, &answer, format, resolved.several_types)?,
-            Err(error) => get.missed(error, &mut errors),
+            Err(error) => get.missed(
+                target::unfound(error, &wanted.resource, &get.spec()),
+                &mut errors,
+            ),
         }
     }
     output.flush()?;
@@ -29,19 +45,30 @@ pub(super) async fn run(get: &Get, context: &Context, resolved: Resolved, format
         if !namespaced || get.all_namespaces {
             note("No resources found");
         } else {
-            note(&format!("No resources found in {} namespace.", context.namespace()?));
+            note(&format!(
+                "No resources found in {} namespace.",
+                context.namespace()?
+            ));
         }
     }
     Error::many(errors)
 }
 
 /// The options of a table of one kind.
-pub(super) fn options(get: &Get, resource: &Resource, format: &Format, several_types: bool) -> Options {
+pub(super) fn options(
+    get: &Get,
+    resource: &Resource,
+    format: &Format,
+    several_types: bool,
+) -> Options {
     Options {
         wide: matches!(format, Format::Wide),
-        no_headers: get.no_headers,
         with_namespace: get.all_namespaces && resource.namespaced,
-        kind: if several_types || get.show_kind { resource.prefix() } else { String::new() },
+        kind: if several_types || get.show_kind {
+            resource.prefix()
+        } else {
+            String::new()
+        },
         show_labels: get.show_labels,
         label_columns: get.label_columns.clone(),
     }
@@ -56,7 +83,14 @@ struct Output {
 }
 
 impl Output {
-    fn add(&mut self, get: &Get, wanted: &Wanted, answer: &Value, format: &Format, several_types: bool) -> Result<()> {
+    fn add(
+        &mut self,
+        get: &Get,
+        wanted: &Wanted,
+        answer: &Value,
+        format: &Format,
+        several_types: bool,
+    ) -> Result<()> {
         let resource = &wanted.resource;
         let made;
         let table = if answer["kind"] == "Table" {
@@ -122,7 +156,10 @@ pub(super) fn plain(answer: &Value, wanted: &Wanted) -> Value {
 }
 
 fn age(object: &Value, now: jiff::Timestamp) -> String {
-    match object["metadata"]["creationTimestamp"].as_str().and_then(api::meta::time::parse) {
+    match object["metadata"]["creationTimestamp"]
+        .as_str()
+        .and_then(api::meta::time::parse)
+    {
         Some(created) => api::meta::time::human_duration(now.duration_since(created)),
         None => "<unknown>".to_owned(),
     }

@@ -11,7 +11,12 @@ use crate::printer::{self, Format};
 use crate::target::{Resolved, Wanted};
 
 /// Lists and watches one thing.
-pub(super) async fn run(get: &Get, context: &Context, format: &Format, resolved: Resolved) -> Result<()> {
+pub(super) async fn run(
+    get: &Get,
+    context: &Context,
+    format: &Format,
+    resolved: Resolved,
+) -> Result<()> {
     let [wanted] = resolved.wanted.as_slice() else {
         return Err("you may only specify a single resource type".into());
     };
@@ -25,15 +30,31 @@ pub(super) async fn run(get: &Get, context: &Context, format: &Format, resolved:
         headed: false,
         definitions: Value::Null,
     };
-    let first = get.fetch(context, wanted, accept, if accept.is_some() { "rows" } else { "items" }).await?;
-    let mut version = first["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
+    let first = get
+        .fetch(
+            context,
+            wanted,
+            accept,
+            if accept.is_some() { "rows" } else { "items" },
+        )
+        .await?;
+    let mut version = first["metadata"]["resourceVersion"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     if first["kind"] == "Table" && !wanted.name.is_empty() && version.is_empty() {
-        version = first["rows"][0]["object"]["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
+        version = first["rows"][0]["object"]["metadata"]["resourceVersion"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
     }
     if !get.watch_only {
         show.first(&first)?;
     }
-    follow(context, wanted, accept, get, &version, |event, object| show.event(event, object)).await
+    follow(context, wanted, accept, get, &version, |event, object| {
+        show.event(event, object)
+    })
+    .await
 }
 
 /// Sends each event of a watch to `each`, until the stream ends.
@@ -61,11 +82,16 @@ async fn follow(
     }
     let mut response = context.client()?.response(request).await?;
     let mut pending = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|e| context_error(context, &e))? {
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|e| context_error(context, &e))?
+    {
         pending.extend_from_slice(&chunk);
         while let Some(end) = pending.iter().position(|b| *b == b'\n') {
             let line: Vec<u8> = pending.drain(..=end).collect();
-            let event: Value = serde_json::from_slice(&line).map_err(|e| format!("unable to decode an event from the watch stream: {e}"))?;
+            let event: Value = serde_json::from_slice(&line)
+                .map_err(|e| format!("unable to decode an event from the watch stream: {e}"))?;
             let kind = event["type"].as_str().unwrap_or_default();
             match kind {
                 "ERROR" => return Err(Error::status(event["object"].clone())),
@@ -99,11 +125,21 @@ impl Shown<'_> {
     fn first(&mut self, answer: &Value) -> Result<()> {
         if self.format.is_human() {
             let rows = answer["rows"].as_array().is_some_and(|r| !r.is_empty());
-            return if rows || answer["kind"] != "Table" { self.rows("ADDED", answer) } else { Ok(()) };
+            return if rows || answer["kind"] != "Table" {
+                self.rows("ADDED", answer)
+            } else {
+                Ok(())
+            };
         }
         match answer["items"].as_array() {
             Some(items) if self.wanted.name.is_empty() => {
-                let items: Vec<Value> = crate::target::items(&serde_json::json!({"items": items}), &self.wanted.resource).into_iter().map(|i| i.object).collect();
+                let items: Vec<Value> = crate::target::items(
+                    &serde_json::json!({"items": items}),
+                    &self.wanted.resource,
+                )
+                .into_iter()
+                .map(|i| i.object)
+                .collect();
                 items.iter().try_for_each(|item| self.object("ADDED", item))
             }
             _ => self.object("ADDED", answer),
@@ -111,7 +147,11 @@ impl Shown<'_> {
     }
 
     fn event(&mut self, event: &str, object: &Value) -> Result<()> {
-        if self.format.is_human() { self.rows(event, object) } else { self.object(event, object) }
+        if self.format.is_human() {
+            self.rows(event, object)
+        } else {
+            self.object(event, object)
+        }
     }
 
     fn rows(&mut self, event: &str, answer: &Value) -> Result<()> {
@@ -123,18 +163,29 @@ impl Shown<'_> {
             &made
         };
         // Only the first table of a watch has its columns' definitions.
-        if answer["columnDefinitions"].as_array().is_some_and(|c| !c.is_empty()) {
+        if answer["columnDefinitions"]
+            .as_array()
+            .is_some_and(|c| !c.is_empty())
+        {
             self.definitions = answer["columnDefinitions"].clone();
         }
-        let table = serde_json::json!({"columnDefinitions": self.definitions, "rows": answer["rows"]});
-        let options = tables::options(self.get, &self.wanted.resource, self.format, self.several_types);
+        let table =
+            serde_json::json!({"columnDefinitions": self.definitions, "rows": answer["rows"]});
+        let options = tables::options(
+            self.get,
+            &self.wanted.resource,
+            self.format,
+            self.several_types,
+        );
         let extra = self.get.output_watch_events;
         if !self.headed && !self.get.no_headers {
-            self.layout.push(table::headings(&table, &options, extra.then_some("EVENT")));
+            self.layout
+                .push(table::headings(&table, &options, extra.then_some("EVENT")));
         }
         self.headed = true;
         for row in table["rows"].as_array().into_iter().flatten() {
-            self.layout.push(table::cells(&table, row, &options, extra.then_some(event)));
+            self.layout
+                .push(table::cells(&table, row, &options, extra.then_some(event)));
         }
         print(&self.layout.flush())
     }
@@ -148,8 +199,13 @@ impl Shown<'_> {
             self.layout.push(columns.row(object)?);
             return print(&self.layout.flush());
         }
-        let strip = matches!(self.format, Format::Json | Format::Yaml | Format::Kyaml) && !self.get.print.show_managed_fields;
-        let object = if strip { printer::without_managed_fields(object.clone()) } else { object.clone() };
+        let strip = matches!(self.format, Format::Json | Format::Yaml | Format::Kyaml)
+            && !self.get.print.show_managed_fields;
+        let object = if strip {
+            printer::without_managed_fields(object.clone())
+        } else {
+            object.clone()
+        };
         let object = if self.get.output_watch_events {
             serde_json::json!({"type": event, "object": object})
         } else {
