@@ -166,8 +166,6 @@ impl Error {
 
     /// The value is not one of `allowed`, which the message lists in order.
     pub fn not_supported(field: &Path, value: impl Into<Value>, allowed: &[&str]) -> Self {
-        let mut allowed = allowed.to_vec();
-        allowed.sort_unstable();
         let list: Vec<String> = allowed.iter().map(|v| format!("{v:?}")).collect();
         let detail = if list.is_empty() {
             String::new()

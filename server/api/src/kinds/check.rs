@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::field::{Error, Path};
+use crate::field::{Error, Path, Reason};
 use crate::kinds::read::{has, int, text};
 use crate::meta::name;
 
@@ -10,6 +10,16 @@ use crate::meta::name;
 pub(crate) fn problems(errors: &mut Vec<Error>, path: &Path, value: &str, problems: Vec<String>) {
     let problems = problems.into_iter();
     errors.extend(problems.map(|p| Error::invalid(path, value, p)));
+}
+
+/// A problem whose message shows an object, written as the server's own types order its fields.
+pub(crate) fn with_shown(reason: Reason, path: &Path, shown: &str, detail: &str) -> Error {
+    Error {
+        reason,
+        field: path.clone(),
+        value: None,
+        detail: format!("{shown}: {detail}"),
+    }
 }
 
 /// A value out of a fixed set. Where `required`, an empty one is missing rather than unsupported.

@@ -1,7 +1,6 @@
 //! The kinds, a folder each, and the one list that registers them.
 
 mod apps;
-mod canonical;
 mod cell;
 mod check;
 mod coordination;

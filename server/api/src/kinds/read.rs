@@ -75,6 +75,15 @@ pub(crate) fn set_default(object: &mut Value, field: &str, value: impl Into<Valu
     }
 }
 
+/// Shows absent `times` as `null`, as Kubernetes does for those that are not optional.
+pub(crate) fn show_times(object: &mut Value, times: &[&str]) {
+    if let Some(fields) = object.as_object_mut() {
+        for time in times {
+            fields.entry(*time).or_insert(Value::Null);
+        }
+    }
+}
+
 /// Sets `field` of `to` as it is in `from`, absent included.
 pub(crate) fn carry(from: &Value, to: &mut Value, field: &str) {
     match from.get(field) {

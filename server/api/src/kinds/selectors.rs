@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::field::{Error, Path};
-use crate::kinds::read::{entries, items, text, texts};
+use crate::kinds::read::{entries, has, items, text, texts};
 use crate::meta::name;
 
 /// The problems of a `LabelSelector`.
@@ -14,13 +14,28 @@ pub(crate) fn validate(selector: &Value, path: &Path) -> Vec<Error> {
         let value = value.as_str().unwrap_or_default();
         errors.extend(label(&labels, key));
         let problems = name::label_value(value).into_iter();
-        errors.extend(problems.map(|p| Error::invalid(&labels.key(key), value, p)));
+        errors.extend(problems.map(|p| Error::invalid(&labels, value, p)));
     }
     for (at, requirement) in items(selector, "matchExpressions").iter().enumerate() {
         let path = path.child("matchExpressions").index(at);
         errors.extend(requirement_problems(requirement, &path));
     }
     errors
+}
+
+/// A selector as messages show it: labels first, then expressions.
+pub(crate) fn shown(selector: &Value) -> String {
+    let mut parts = Vec::new();
+    if has(selector, "matchLabels") {
+        parts.push(format!("\"matchLabels\":{}", selector["matchLabels"]));
+    }
+    if has(selector, "matchExpressions") {
+        parts.push(format!(
+            "\"matchExpressions\":{}",
+            selector["matchExpressions"]
+        ));
+    }
+    format!("{{{}}}", parts.join(","))
 }
 
 fn requirement_problems(requirement: &Value, path: &Path) -> Vec<Error> {

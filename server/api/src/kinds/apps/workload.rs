@@ -1,10 +1,10 @@
 //! What Deployments and ReplicaSets have in common: replicas, a selector and a template.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::field::{Error, Path};
+use crate::field::{Error, Path, Reason};
 use crate::kind::{self, Resource};
-use crate::kinds::check::not_negative;
+use crate::kinds::check::{not_negative, with_shown};
 use crate::kinds::core::pod::spec;
 use crate::kinds::read::{entries, int, items, part_mut};
 use crate::kinds::selectors;
@@ -18,10 +18,10 @@ pub(super) fn default_template(object: &mut Value) {
     }
 }
 
-/// A new workload has an empty status.
-pub(super) fn create(resource: &Resource, object: &mut Value) {
+/// A new workload has the status of one that nobody has seen.
+pub(super) fn create(resource: &Resource, object: &mut Value, status: Value) {
     kind::prepare_create(resource, object);
-    object["status"] = json!({});
+    object["status"] = status;
 }
 
 /// The problems of selector and template; `kind` is named in some of them.
@@ -37,16 +37,22 @@ pub(super) fn validate(errors: &mut Vec<Error>, object: &Value, kind: &str) {
         let pairs = entries(selector, "matchLabels").count();
         if pairs + items(selector, "matchExpressions").len() == 0 {
             let detail = "empty selector is invalid for deployment";
-            errors.push(Error::invalid(&at, selector.clone(), detail));
+            errors.push(with_shown(
+                Reason::Invalid,
+                &at,
+                &selectors::shown(selector),
+                detail,
+            ));
         }
     }
     let template = &body["template"];
     let path = path.child("template");
     match Labels::from_selector(selector) {
         Err(_) => {
-            errors.push(Error::invalid(
+            errors.push(with_shown(
+                Reason::Invalid,
                 &at,
-                selector.clone(),
+                &selectors::shown(selector),
                 "invalid label selector",
             ));
         }
@@ -69,7 +75,13 @@ pub(super) fn validate_update(new: &Value, stored: &Value) -> Vec<Error> {
         return Vec::new();
     }
     let path = Path::new("spec").child("selector");
-    vec![Error::invalid(&path, now.clone(), "field is immutable")]
+    let shown = selectors::shown(now);
+    vec![with_shown(
+        Reason::Invalid,
+        &path,
+        &shown,
+        "field is immutable",
+    )]
 }
 
 /// The problems of counts in a status: none below zero, no part above the whole.

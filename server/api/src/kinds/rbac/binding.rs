@@ -6,14 +6,12 @@ use serde_json::Value;
 use super::GROUP;
 use crate::field::{Error, Path};
 use crate::kind::Column;
-use crate::kinds::canonical::canonical;
 use crate::kinds::cell::{self, AGE, NAME, shown, wide};
 use crate::kinds::names;
 use crate::kinds::read::{items, items_mut, part_or_new, text};
 
 /// The groups that subjects and the role belong to, where they are left out.
-pub(super) fn default(schema: &str, binding: &mut Value) {
-    canonical(schema, binding);
+pub(super) fn default(binding: &mut Value) {
     let role = part_or_new(binding, "roleRef");
     if text(role, "apiGroup").is_empty() {
         role["apiGroup"] = GROUP.into();

@@ -8,6 +8,13 @@ use crate::kind::Column;
 use crate::kinds::cell::{CREATED, NAME};
 use crate::kinds::read::{items, text};
 
+/// No rules are stored as none at all.
+pub(super) fn default(role: &mut Value) {
+    if items(role, "rules").is_empty() {
+        role["rules"] = Value::Null;
+    }
+}
+
 /// The problems of the rules of a role.
 pub(super) fn validate(role: &Value, namespaced: bool) -> Vec<Error> {
     let rules = items(role, "rules").iter().enumerate();
@@ -20,8 +27,7 @@ fn validate_rule(rule: &Value, namespaced: bool, path: &Path) -> Vec<Error> {
     let empty = |field: &str| items(rule, field).is_empty();
     let mut errors = Vec::new();
     if empty("verbs") {
-        let detail = "verbs must contain at least one value";
-        errors.push(Error::required(&path.child("verbs"), detail));
+        errors.push(Error::required(&path.child("verbs"), ""));
     }
     if !empty("nonResourceURLs") {
         let path = path.child("nonResourceURLs");

@@ -3,11 +3,9 @@
 use serde_json::Value;
 
 use crate::kinds::apps::workload::default_template;
-use crate::kinds::canonical::canonical;
 use crate::kinds::read::{part_mut, part_or_new, set_default, text};
 
-pub(super) fn object(schema: &str, object: &mut Value) {
-    canonical(schema, object);
+pub(super) fn object(object: &mut Value) {
     default_template(object);
     let Some(spec) = part_mut(object, "spec") else {
         return;

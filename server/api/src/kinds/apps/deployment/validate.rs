@@ -1,10 +1,10 @@
 //! The strategy of a Deployment and its counts.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::field::{Error, Path};
+use crate::field::{Error, Path, Reason};
 use crate::kinds::apps::workload;
-use crate::kinds::check::not_negative;
+use crate::kinds::check::{not_negative, with_shown};
 use crate::kinds::read::{has, int, text};
 
 const COUNTS: &[&str] = &[
@@ -54,9 +54,9 @@ fn strategy(errors: &mut Vec<Error>, strategy: &Value, path: &Path) {
         "RollingUpdate" => rolling_update(errors, rolling, &path.child("rollingUpdate")),
         other => {
             // The message shows the strategy as the server's own Go type.
-            let shown = json!({"RollingUpdate": rolling, "Type": other});
-            let kinds = &["Recreate", "RollingUpdate"];
-            errors.push(Error::not_supported(path, shown, kinds));
+            let shown = format!("{{\"Type\":{other:?},\"RollingUpdate\":{rolling}}}");
+            let detail = "supported values: \"Recreate\", \"RollingUpdate\"";
+            errors.push(with_shown(Reason::NotSupported, path, &shown, detail));
         }
     }
 }

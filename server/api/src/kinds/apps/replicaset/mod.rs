@@ -5,7 +5,7 @@ mod default;
 mod validate;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::workload;
 use crate::field;
@@ -37,11 +37,11 @@ impl Kind for ReplicaSet {
     }
 
     fn default(&self, object: &mut Value) {
-        default::object(RESOURCE.schema, object);
+        default::object(object);
     }
 
     fn prepare_create(&self, object: &mut Value) {
-        workload::create(&RESOURCE, object);
+        workload::create(&RESOURCE, object, json!({"replicas": 0}));
     }
 
     fn validate(&self, object: &Value) -> Vec<field::Error> {

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::field;
 use crate::kind::{Column, Kind, Part, Resource, STORED, Scope};
-use crate::kinds::canonical::canonical;
 use crate::kinds::names;
+use crate::kinds::read::{part_mut, remove};
 
 static RESOURCE: Resource = Resource {
     group: "coordination.k8s.io",
@@ -34,14 +34,14 @@ impl Kind for Lease {
         &RESOURCE
     }
 
-    fn default(&self, object: &mut Value) {
-        canonical(RESOURCE.schema, object);
+    /// Leases change every few seconds and have no generation.
+    fn prepare_create(&self, object: &mut Value) {
+        without_election(object);
     }
 
-    /// Leases change every few seconds and have no generation.
-    fn prepare_create(&self, _object: &mut Value) {}
-
-    fn prepare_update(&self, _part: Part, _new: &mut Value, _stored: &Value) {}
+    fn prepare_update(&self, _part: Part, new: &mut Value, _stored: &Value) {
+        without_election(new);
+    }
 
     fn validate(&self, object: &Value) -> Vec<field::Error> {
         validate::object(object)
@@ -57,5 +57,13 @@ impl Kind for Lease {
 
     fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value> {
         columns::cells(object, now)
+    }
+}
+
+/// Coordinated leader election (KEP-4355) is off, as it is by default: its fields are not kept.
+fn without_election(object: &mut Value) {
+    if let Some(spec) = part_mut(object, "spec") {
+        remove(spec, "strategy");
+        remove(spec, "preferredHolder");
     }
 }

@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use crate::field;
 use crate::kind::{Column, Kind, Part, Resource, STORED, Scope};
-use crate::kinds::canonical::canonical;
 use crate::kinds::names;
 
 static RESOURCE: Resource = Resource {
@@ -32,10 +31,6 @@ pub(crate) struct ConfigMap;
 impl Kind for ConfigMap {
     fn resource(&self) -> &'static Resource {
         &RESOURCE
-    }
-
-    fn default(&self, object: &mut Value) {
-        canonical(RESOURCE.schema, object);
     }
 
     fn validate(&self, object: &Value) -> Vec<field::Error> {

@@ -8,9 +8,8 @@ use serde_json::Value;
 
 use crate::field;
 use crate::kind::{Column, Kind, Resource, STORED, Scope};
-use crate::kinds::canonical::canonical;
 use crate::kinds::names;
-use crate::kinds::read::text;
+use crate::kinds::read::{show_times, text};
 
 static RESOURCE: Resource = Resource {
     group: "",
@@ -36,7 +35,7 @@ impl Kind for Event {
     }
 
     fn default(&self, object: &mut Value) {
-        canonical(RESOURCE.schema, object);
+        show_times(object, &["eventTime", "firstTimestamp", "lastTimestamp"]);
     }
 
     fn validate(&self, object: &Value) -> Vec<field::Error> {

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::kinds::canonical::canonical;
 use crate::kinds::read::{part_or_new, set_default, text, texts};
 
 /// The label that lets label selectors name a namespace.
@@ -10,8 +9,7 @@ const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// The finalizer that stays until everything in the namespace is gone.
 const FINALIZER: &str = "kubernetes";
 
-pub(super) fn object(schema: &str, object: &mut Value) {
-    canonical(schema, object);
+pub(super) fn object(object: &mut Value) {
     let name = text(&object["metadata"], "name").to_owned();
     if !name.is_empty() {
         part_or_new(&mut object["metadata"], "labels")[NAME_LABEL] = name.into();

@@ -49,7 +49,7 @@ impl Kind for Namespace {
     }
 
     fn default(&self, object: &mut Value) {
-        default::object(RESOURCE.schema, object);
+        default::object(object);
     }
 
     fn prepare_create(&self, object: &mut Value) {

@@ -2,16 +2,17 @@
 
 use serde_json::Value;
 
-use crate::kinds::canonical::canonical;
 use crate::kinds::core::pod::spec::quantities;
-use crate::kinds::read::{has, part_mut, part_or_new, text};
+use crate::kinds::read::{has, items_mut, part_mut, part_or_new, show_times, text};
 
-pub(super) fn object(schema: &str, object: &mut Value) {
-    canonical(schema, object);
+pub(super) fn object(object: &mut Value) {
     addresses(part_or_new(object, "spec"));
     let Some(status) = part_mut(object, "status") else {
         return;
     };
+    for condition in items_mut(status, "conditions") {
+        show_times(condition, &["lastHeartbeatTime", "lastTransitionTime"]);
+    }
     for list in ["capacity", "allocatable"] {
         if let Some(list) = part_mut(status, list) {
             quantities(list);

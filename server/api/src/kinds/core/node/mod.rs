@@ -47,7 +47,7 @@ impl Kind for Node {
     }
 
     fn default(&self, object: &mut Value) {
-        default::object(RESOURCE.schema, object);
+        default::object(object);
     }
 
     /// A node that registers itself brings its status along.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::field::{Error, Path, Reason};
-use crate::kinds::check::qualified_name;
+use crate::kinds::check::{qualified_name, with_shown};
 use crate::kinds::core::pod::spec::{resources, taint_effect};
 use crate::kinds::read::{entries, items, text, texts};
 use crate::meta::name;
@@ -21,6 +21,20 @@ pub(super) fn object(object: &Value) -> Vec<Error> {
             let detail = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
             errors.push(Error::invalid(&path.index(at), *range, detail));
         }
+    }
+    if ranges.len() > 1
+        && let Some(at) = ranges.iter().position(|r| family(r).is_none())
+    {
+        let detail = format!(
+            "invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR[{at}]: <nil> (invalid CIDR address: {})",
+            ranges[at]
+        );
+        errors.push(Error {
+            reason: Reason::Internal,
+            field: path.clone(),
+            value: None,
+            detail,
+        });
     }
     let both = ranges.len() == 2 && family(ranges[0]) != family(ranges[1]);
     if ranges.len() > 1 && !both {
@@ -54,14 +68,13 @@ fn taints(errors: &mut Vec<Error>, spec: &Value, path: &Path) {
         taint_effect(errors, effect, &path.child("effect"));
         let same = |t: &Value| text(t, "key") == text(taint, "key") && text(t, "effect") == effect;
         if taints[..at].iter().any(same) {
-            let shown = json!({
-                "Effect": effect,
-                "Key": text(taint, "key"),
-                "TimeAdded": taint["timeAdded"],
-                "Value": value,
-            });
+            let shown = format!(
+                "{{\"Key\":{:?},\"Value\":{value:?},\"Effect\":{effect:?},\"TimeAdded\":{}}}",
+                text(taint, "key"),
+                taint["timeAdded"],
+            );
             let detail = "taints must be unique by key and effect pair";
-            errors.push(Error::with_value(Reason::Duplicate, &path, shown, detail));
+            errors.push(with_shown(Reason::Duplicate, &path, &shown, detail));
         }
     }
 }

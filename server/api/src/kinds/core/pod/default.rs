@@ -3,11 +3,9 @@
 use serde_json::{Value, json};
 
 use super::spec;
-use crate::kinds::canonical::canonical;
-use crate::kinds::read::{flag, int, items, items_mut, part_mut, set_default, text};
+use crate::kinds::read::{flag, int, items, items_mut, part_mut, set_default, show_times, text};
 
-pub(super) fn object(schema: &str, object: &mut Value) {
-    canonical(schema, object);
+pub(super) fn object(object: &mut Value) {
     if let Some(body) = part_mut(object, "spec") {
         spec::default(body);
         set_default(body, "enableServiceLinks", true);
@@ -21,6 +19,11 @@ pub(super) fn object(schema: &str, object: &mut Value) {
         }
     }
     addresses(object, "podIP", "podIPs");
+    if let Some(status) = part_mut(object, "status") {
+        for condition in items_mut(status, "conditions") {
+            show_times(condition, &["lastProbeTime", "lastTransitionTime"]);
+        }
+    }
 }
 
 /// The one address and the list of addresses say the same; the one address wins.
@@ -49,7 +52,7 @@ pub(super) fn create(object: &mut Value) {
             "reason": "SchedulingGated",
             "message": "Scheduling is blocked due to non-empty scheduling gates",
             "lastProbeTime": null,
-            "lastTransitionTime": null,
+            "lastTransitionTime": object["metadata"]["creationTimestamp"],
         }]);
     }
     match_label_keys(object);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 /// Lines of context around a change.
-const CONTEXT: usize = 2;
+const CONTEXT: usize = 3;
 
 /// A unified diff of the two values as indented JSON, with the names as Kubernetes' own types
 /// have them: capitalised.
@@ -149,7 +149,7 @@ mod tests {
         new["dnsPolicy"] = "None".into();
         assert_eq!(
             between(&old, &new),
-            "@@ -3,5 +3,5 @@\n  \"B\": 2,\n  \"C\": 3,\n- \"DnsPolicy\": \"Default\",\n+ \"DnsPolicy\": \"None\",\n  \"E\": 5,\n  \"F\": 6,\n"
+            "@@ -2,6 +2,6 @@\n  \"B\": 2,\n  \"C\": 3,\n- \"DnsPolicy\": \"Default\",\n+ \"DnsPolicy\": \"None\",\n  \"E\": 5,\n  \"F\": 6,\n"
         );
     }
 

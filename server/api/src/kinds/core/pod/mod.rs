@@ -69,7 +69,7 @@ impl Kind for Pod {
     }
 
     fn default(&self, object: &mut Value) {
-        default::object(RESOURCE.schema, object);
+        default::object(object);
     }
 
     fn prepare_create(&self, object: &mut Value) {

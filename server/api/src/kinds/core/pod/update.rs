@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{difference, spec};
 use crate::field::{Error, Path};
 use crate::kind::Part;
-use crate::kinds::read::{carry, has, int, items, items_mut, text};
+use crate::kinds::read::{carry, has, int, items, items_mut, remove, text};
 use crate::meta::name;
 
 const MUTABLE: &str = "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
@@ -18,8 +18,9 @@ pub(super) fn prepare(part: Part, new: &mut Value, stored: &Value) {
         Part::Other("ephemeralcontainers") => {
             let added = new["spec"].get("ephemeralContainers").cloned();
             *new = keep_all_but_version(new, stored);
-            if let Some(added) = added {
-                new["spec"]["ephemeralContainers"] = added;
+            match added {
+                Some(added) => new["spec"]["ephemeralContainers"] = added,
+                None => remove(&mut new["spec"], "ephemeralContainers"),
             }
         }
         Part::Other("resize") => resize(new, stored),
@@ -176,7 +177,7 @@ fn deadline(errors: &mut Vec<Error>, new: &Value, old: &Value, path: &Path) {
 fn added_tolerations(errors: &mut Vec<Error>, new: &Value, old: &Value, path: &Path) {
     let without_time = |toleration: &Value| {
         let mut toleration = toleration.clone();
-        crate::kinds::read::remove(&mut toleration, "tolerationSeconds");
+        remove(&mut toleration, "tolerationSeconds");
         toleration
     };
     let now: Vec<Value> = items(new, "tolerations").iter().map(without_time).collect();

@@ -4,12 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::kinds::canonical::canonical;
 use crate::kinds::read::{part_or_new, remove, set_default};
 
-pub(super) fn object(schema: &str, object: &mut Value) {
+pub(super) fn object(object: &mut Value) {
     merge_string_data(object);
-    canonical(schema, object);
     set_default(object, "type", "Opaque");
 }
 

@@ -36,7 +36,7 @@ impl Kind for Secret {
     }
 
     fn default(&self, object: &mut Value) {
-        default::object(RESOURCE.schema, object);
+        default::object(object);
     }
 
     fn validate(&self, object: &Value) -> Vec<field::Error> {

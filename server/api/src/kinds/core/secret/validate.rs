@@ -107,10 +107,25 @@ fn go_name(value: &Value) -> &'static str {
 
 /// The complaint about bytes that don't even begin a JSON value.
 fn first_bad(bytes: &[u8]) -> Option<String> {
-    let first = *bytes.iter().find(|b| !b.is_ascii_whitespace())?;
+    let text = bytes.trim_ascii_start();
+    let literal: &[u8] = match text.first()? {
+        b'n' => b"null",
+        b't' => b"true",
+        b'f' => b"false",
+        first => {
+            let first = char::from(*first);
+            return Some(format!(
+                "invalid character '{first}' looking for beginning of value"
+            ));
+        }
+    };
+    let mut pairs = text.iter().zip(literal);
+    let (found, wanted) = pairs.find(|(a, b)| a != b)?;
     Some(format!(
-        "invalid character '{}' looking for beginning of value",
-        char::from(first)
+        "invalid character '{}' in literal {} (expecting '{}')",
+        char::from(*found),
+        String::from_utf8_lossy(literal),
+        char::from(*wanted)
     ))
 }
 

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use crate::field;
 use crate::kind::{Column, Kind, Part, Resource, STORED, Scope, Subresource};
-use crate::kinds::canonical::canonical;
 use crate::kinds::names;
 use crate::kinds::read::{items_mut, text};
 
@@ -37,10 +36,6 @@ pub(crate) struct ServiceAccount;
 impl Kind for ServiceAccount {
     fn resource(&self) -> &'static Resource {
         &RESOURCE
-    }
-
-    fn default(&self, object: &mut Value) {
-        canonical(RESOURCE.schema, object);
     }
 
     fn prepare_create(&self, object: &mut Value) {

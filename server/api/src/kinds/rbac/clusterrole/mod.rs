@@ -8,7 +8,6 @@ use serde_json::Value;
 use super::rules;
 use crate::field;
 use crate::kind::{Column, Kind, Resource, STORED, Scope};
-use crate::kinds::canonical::canonical;
 use crate::kinds::names;
 
 static RESOURCE: Resource = Resource {
@@ -35,7 +34,7 @@ impl Kind for ClusterRole {
     }
 
     fn default(&self, object: &mut Value) {
-        canonical(RESOURCE.schema, object);
+        rules::default(object);
     }
 
     fn validate(&self, object: &Value) -> Vec<field::Error> {

@@ -6,6 +6,7 @@ use crate::field::{Error, Path};
 use crate::kinds::rbac::rules;
 use crate::kinds::read::{has, items};
 use crate::kinds::selectors;
+use crate::meta::selector::Labels;
 
 pub(super) fn object(object: &Value) -> Vec<Error> {
     let mut errors = rules::validate(object, false);
@@ -20,6 +21,10 @@ pub(super) fn object(object: &Value) -> Vec<Error> {
     }
     for (at, selector) in selectors.iter().enumerate() {
         errors.extend(selectors::validate(selector, &path.index(at)));
+        if Labels::from_selector(selector).is_err() {
+            let detail = "invalid label selector.";
+            errors.push(Error::invalid(&path.index(at), Value::Null, detail));
+        }
     }
     errors
 }

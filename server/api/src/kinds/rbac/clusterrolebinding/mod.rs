@@ -39,7 +39,7 @@ impl Kind for ClusterRoleBinding {
     }
 
     fn default(&self, object: &mut Value) {
-        binding::default(RESOURCE.schema, object);
+        binding::default(object);
     }
 
     fn validate(&self, object: &Value) -> Vec<field::Error> {

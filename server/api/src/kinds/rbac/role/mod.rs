@@ -6,7 +6,6 @@ use serde_json::Value;
 use super::rules;
 use crate::field;
 use crate::kind::{Column, Kind, Resource, STORED, Scope};
-use crate::kinds::canonical::canonical;
 use crate::kinds::names;
 
 static RESOURCE: Resource = Resource {
@@ -33,7 +32,7 @@ impl Kind for Role {
     }
 
     fn default(&self, object: &mut Value) {
-        canonical(RESOURCE.schema, object);
+        rules::default(object);
     }
 
     fn validate(&self, object: &Value) -> Vec<field::Error> {

@@ -51,11 +51,6 @@ pub(super) fn lifecycle(errors: &mut Vec<Error>, spec: &Value, container: &Value
             handler(errors, spec, &lifecycle[hook], &path.child(hook));
         }
     }
-    if has(lifecycle, "stopSignal") && !has(spec, "os") {
-        let path = path.child("stopSignal");
-        let detail = "may not be set for containers with empty `spec.os.name`";
-        errors.push(Error::forbidden(&path, detail));
-    }
 }
 
 fn handler(errors: &mut Vec<Error>, spec: &Value, handler: &Value, path: &Path) {

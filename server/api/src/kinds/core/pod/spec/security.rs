@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::field::{Error, Path};
-use crate::kinds::check::{in_range, one_of, optional_one_of};
+use crate::field::{Error, Path, Reason};
+use crate::kinds::check::{in_range, one_of, optional_one_of, with_shown};
 use crate::kinds::read::{flag, has, int, items, text};
 
 /// The largest id of a user or a group.
@@ -25,7 +25,7 @@ pub(super) fn pod(errors: &mut Vec<Error>, spec: &Value, path: &Path) {
     }
     sysctls(errors, spec, &path.child("sysctls"));
     for (field, allowed) in [
-        ("fsGroupChangePolicy", ["OnRootMismatch", "Always"]),
+        ("fsGroupChangePolicy", ["Always", "OnRootMismatch"]),
         ("supplementalGroupsPolicy", ["Merge", "Strict"]),
         ("seLinuxChangePolicy", ["MountOption", "Recursive"]),
     ] {
@@ -51,14 +51,68 @@ pub(super) fn container(errors: &mut Vec<Error>, spec: &Value, container: &Value
     if context["allowPrivilegeEscalation"] == json!(false) {
         if flag(context, "privileged") {
             let detail = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";
-            errors.push(Error::invalid(path, context.clone(), detail));
+            errors.push(with_shown(Reason::Invalid, path, &shown(context), detail));
         }
         let added = items(&context["capabilities"], "add");
         if added.iter().any(|c| c == "CAP_SYS_ADMIN") {
             let detail = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN";
-            errors.push(Error::invalid(path, context.clone(), detail));
+            errors.push(with_shown(Reason::Invalid, path, &shown(context), detail));
         }
     }
+}
+
+/// A container's context as messages show it: every field, as the server's own type has them.
+fn shown(context: &Value) -> String {
+    type Names = &'static [(&'static str, &'static str)];
+    const PARTS: &[(&str, &str, Names)] = &[
+        (
+            "Capabilities",
+            "capabilities",
+            &[("Add", "add"), ("Drop", "drop")],
+        ),
+        ("Privileged", "privileged", &[]),
+        (
+            "SELinuxOptions",
+            "seLinuxOptions",
+            &[
+                ("User", "user"),
+                ("Role", "role"),
+                ("Type", "type"),
+                ("Level", "level"),
+            ],
+        ),
+        ("WindowsOptions", "windowsOptions", &[]),
+        ("RunAsUser", "runAsUser", &[]),
+        ("RunAsGroup", "runAsGroup", &[]),
+        ("RunAsNonRoot", "runAsNonRoot", &[]),
+        ("ReadOnlyRootFilesystem", "readOnlyRootFilesystem", &[]),
+        ("AllowPrivilegeEscalation", "allowPrivilegeEscalation", &[]),
+        ("ProcMount", "procMount", &[]),
+        ("SeccompProfile", "seccompProfile", PROFILE),
+        ("AppArmorProfile", "appArmorProfile", PROFILE),
+    ];
+    const PROFILE: Names = &[("Type", "type"), ("LocalhostProfile", "localhostProfile")];
+    let parts = PARTS.iter().map(|(name, field, nested)| {
+        let value = &context[*field];
+        if nested.is_empty() || value.is_null() {
+            return format!("{name:?}:{value}");
+        }
+        let nested = nested.iter().map(|(name, field)| {
+            // Texts of SELinux are empty rather than absent.
+            let empty = value[*field].is_null()
+                && *field != "localhostProfile"
+                && value["add"].is_null()
+                && value["drop"].is_null();
+            let shown = if empty {
+                json!("")
+            } else {
+                value[*field].clone()
+            };
+            format!("{name:?}:{shown}")
+        });
+        format!("{name:?}:{{{}}}", nested.collect::<Vec<_>>().join(","))
+    });
+    format!("{{{}}}", parts.collect::<Vec<_>>().join(","))
 }
 
 fn ids(errors: &mut Vec<Error>, context: &Value, fields: &[&str], path: &Path) {
@@ -112,7 +166,7 @@ fn sysctls(errors: &mut Vec<Error>, spec: &Value, path: &Path) {
             errors.push(Error::required(&path, ""));
         } else if !is_sysctl(name) {
             let detail = format!(
-                "must have at most {SYSCTL_MAX} characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$"
+                "must have at most {SYSCTL_MAX} characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$"
             );
             errors.push(Error::invalid(&path, name, detail));
         } else if list[..at].iter().any(|s| text(s, "name") == name) {

@@ -19,7 +19,7 @@ pub(crate) fn spec(spec: &Value, path: &Path, owner: Owner) -> Vec<Error> {
         let path = path.child("nodeSelector");
         let value = value.as_str().unwrap_or_default();
         check::qualified_name(&mut errors, &path, key);
-        problems(&mut errors, &path.key(key), value, name::label_value(value));
+        problems(&mut errors, &path, value, name::label_value(value));
     }
     security::pod(&mut errors, spec, &path.child("securityContext"));
     if flag(spec, "shareProcessNamespace") && flag(spec, "hostPID") {
