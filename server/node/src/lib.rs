@@ -1,4 +1,190 @@
-//! node
+//! The worker of one machine: pods, containers, images, networks and volumes.
+//!
+//! ```text
+//!            registration (Node, Lease)          streaming (logs, exec) ◄── API server
+//!                                                    │
+//! API server ──► agent ──► pod workers ──► status ───┘
+//!                             │  ▲
+//!            volume, env,     ▼  │
+//!            probe, hooks   runtime ──► shim, one a pod ──► containers
+//! ```
 
+mod agent;
+mod clock;
+mod env;
+mod events;
 pub mod image;
+mod inotify;
+mod logs;
+mod objects;
+mod paths;
+mod pod;
+mod probe;
+mod registration;
 pub mod runtime;
+mod statics;
+mod status;
+mod streaming;
+mod volume;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use client::Shutdown;
+
+use clock::Clock;
+use env::resource::Allocatable;
+use pod::effects::{ImageSource, Shared};
+use registration::Registration;
+use registration::facts::Facts;
+use registration::status::{Identity, allocatable_memory, allocatable_storage};
+
+/// The Kubernetes release whose kubelet this one is like.
+const KUBELET_VERSION: &str = "v1.37.2";
+/// What runs the containers.
+const RUNTIME_VERSION: &str = "libcontainer://0.7.0";
+
+/// What a node is told at its start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The Node's name.
+    pub name: String,
+    /// Where everything lasting is.
+    pub data_dir: PathBuf,
+    /// Where everything is that a reboot may end.
+    pub run_dir: PathBuf,
+    /// The address under which the API server and the pods reach this machine.
+    pub address: IpAddr,
+    /// The port of logs and exec; 0 takes any that is free.
+    pub port: u16,
+    /// The addresses of this node's pods, such as `10.244.0.0/24`.
+    pub pod_cidr: String,
+    /// A folder of pod manifests to run beside those of the API server.
+    pub static_pods: Option<PathBuf>,
+    /// Whose certificates the API server shows when it asks for logs or runs commands.
+    pub client_ca_pem: String,
+    /// How many pods the node takes at most; Kubernetes' default is 110.
+    pub max_pods: u32,
+    /// Where containers find the API server: `KUBERNETES_SERVICE_HOST` and `_PORT`.
+    pub api_server: Option<SocketAddr>,
+}
+
+/// Why a node can't run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The runtime can't work on this machine.
+    #[error(transparent)]
+    Runtime(#[from] runtime::Error),
+    /// The image store can't be opened.
+    #[error(transparent)]
+    Image(#[from] image::Error),
+    /// Logs and exec can't be served.
+    #[error(transparent)]
+    Streaming(#[from] streaming::Error),
+    /// A folder can't be made.
+    #[error("{}: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// Runs a node on a given runtime until `shutdown`. Its pods go on without it.
+async fn run_on(
+    config: Config,
+    client: kube::Client,
+    runtime: Arc<dyn runtime::Runtime>,
+    images: Arc<dyn ImageSource>,
+    shutdown: Shutdown,
+) -> Result<(), Error> {
+    let clock = Clock::default();
+    for path in [&config.data_dir, &config.run_dir] {
+        std::fs::create_dir_all(path).map_err(|source| Error::Folder {
+            path: path.clone(),
+            source,
+        })?;
+    }
+    let facts = Facts::read(&config.data_dir);
+    let events = events::Events::new(client.clone(), &config.name);
+    let directory = streaming::Directory::default();
+    let address = SocketAddr::new(config.address, config.port);
+    let server = streaming::Server::bind(
+        address,
+        &config.name,
+        &config.client_ca_pem,
+        directory.clone(),
+    )
+    .await?;
+    let registration = Registration {
+        client: client.clone(),
+        identity: Identity {
+            name: config.name.clone(),
+            address: config.address,
+            pod_cidr: config.pod_cidr.clone(),
+            max_pods: config.max_pods,
+            port: server.port(),
+        },
+        facts: facts.clone(),
+        data: config.data_dir.clone(),
+        images: images.clone(),
+        events: events.clone(),
+        clock,
+    };
+    let shared = Arc::new(Shared {
+        objects: objects::Objects::new(client.clone()),
+        tokens: volume::token::Tokens::new(client.clone(), clock),
+        paths: paths::Paths::new(&config.data_dir, &config.run_dir),
+        client,
+        runtime,
+        images,
+        events,
+        clock,
+        address: config.address,
+        allocatable: allocatable(&facts),
+        memory: facts.memory,
+        services: services(config.api_server),
+    });
+    let stopped = client::stopped(&shutdown);
+    let node = tokio::select! {
+        () = stopped => return Ok(()),
+        node = registration.register() => node,
+    };
+    let uid = node.metadata.uid.clone().unwrap_or_default();
+    let (agent, gone) = agent::Agent::new(
+        shared,
+        (config.name, uid),
+        config.static_pods,
+        directory,
+        shutdown.clone(),
+    );
+    let (served, (), ()) = tokio::join!(
+        agent.run(gone),
+        registration.keep(node, shutdown.clone()),
+        server.serve(shutdown),
+    );
+    Ok(served?)
+}
+
+fn allocatable(facts: &Facts) -> Allocatable {
+    Allocatable {
+        cpu: facts.cpus * 1000,
+        memory: allocatable_memory(facts),
+        ephemeral_storage: allocatable_storage(facts),
+    }
+}
+
+/// The variables under which client libraries look for the API server.
+fn services(server: Option<SocketAddr>) -> Vec<(String, String)> {
+    let Some(server) = server else {
+        return Vec::new();
+    };
+    let variable = |name: &str, value: String| (name.to_owned(), value);
+    vec![
+        variable("KUBERNETES_SERVICE_HOST", server.ip().to_string()),
+        variable("KUBERNETES_SERVICE_PORT", server.port().to_string()),
+        variable("KUBERNETES_SERVICE_PORT_HTTPS", server.port().to_string()),
+    ]
+}

@@ -86,12 +86,11 @@ impl Objects {
 
     /// Begins to use objects; the lease given keeps them watched, and tells of their changes.
     pub(crate) fn lease(self: &Arc<Self>, keys: Vec<Key>) -> Lease {
-        for key in &keys {
-            self.watch(key, true);
-        }
+        let states = keys.iter().map(|key| self.watch(key, true)).collect();
         Lease {
             objects: self.clone(),
             keys,
+            states,
         }
     }
 
@@ -204,31 +203,25 @@ async fn follow_one<K>(
 pub(crate) struct Lease {
     objects: Arc<Objects>,
     keys: Vec<Key>,
+    states: Vec<watch::Receiver<Known>>,
 }
 
 impl Lease {
-    /// Waits until one of the objects changes after this call; for ever if there are none.
-    pub(crate) async fn changed(&self) {
-        let waits = self.keys.iter().map(|key| {
-            let mut state = self.objects.watch(key, false);
-            state.mark_unchanged();
+    /// Waits for a change of any of the objects since the lease began or this was called last.
+    /// The first answer counts as one. Waits for ever if there are no objects.
+    pub(crate) async fn changed(&mut self) {
+        let changes = self.states.iter_mut().map(|state| {
             Box::pin(async move {
-                // The first answer is no change.
-                while matches!(*state.borrow_and_update(), Known::Asked) {
-                    if state.changed().await.is_err() {
-                        break;
-                    }
-                }
                 if state.changed().await.is_err() {
                     futures::future::pending::<()>().await;
                 }
             })
         });
-        let waits: Vec<_> = waits.collect();
-        if waits.is_empty() {
+        let changes: Vec<_> = changes.collect();
+        if changes.is_empty() {
             return futures::future::pending().await;
         }
-        futures::future::select_all(waits).await;
+        futures::future::select_all(changes).await;
     }
 }
 

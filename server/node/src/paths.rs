@@ -64,6 +64,11 @@ impl Paths {
             .join(format!("{namespace}_{name}_{uid}"))
     }
 
+    /// Where `seccompProfile.localhostProfile` is looked for.
+    pub(crate) fn seccomp_profiles(&self) -> PathBuf {
+        self.data.join("seccomp")
+    }
+
     /// The folder that holds a folder of logs a pod.
     pub(crate) fn logs(&self) -> PathBuf {
         self.data.join("logs")

@@ -180,6 +180,24 @@ fn lost(view: &View<'_>, old: &ContainerStatus, status: &mut ContainerStatus) {
     status.restart_count = old.restart_count + 1;
 }
 
+/// A container of a pod that is over has ended, known or not.
+pub(super) fn finish(status: &mut ContainerStatus) {
+    if state(status).terminated.is_some() {
+        return;
+    }
+    let before = status.last_state.take().and_then(|last| last.terminated);
+    let unknown = ContainerStateTerminated {
+        exit_code: 137,
+        reason: Some("ContainerStatusUnknown".to_owned()),
+        message: Some("The container could not be located when the pod was terminated".to_owned()),
+        ..ContainerStateTerminated::default()
+    };
+    status.state = Some(terminated(Some(before.unwrap_or(unknown))));
+    status.last_state = Some(ContainerState::default());
+    status.ready = false;
+    status.started = Some(false);
+}
+
 fn life(instance: &Instance) -> ContainerState {
     match &instance.life {
         Life::Created => waiting("", ""),

@@ -112,6 +112,24 @@ fn set_phase(view: &View<'_>, status: &mut PodStatus) {
     status.phase = Some(phase);
 }
 
+/// Makes a status the last one: what never ended in a known way counts as lost, and the pod as failed.
+pub(crate) fn finish(pod: &Pod, status: &mut PodStatus) {
+    if spec::is_static(pod) {
+        return;
+    }
+    for list in [
+        &mut status.init_container_statuses,
+        &mut status.container_statuses,
+    ] {
+        for container in list.iter_mut().flatten() {
+            containers::finish(container);
+        }
+    }
+    if !matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")) {
+        status.phase = Some("Failed".to_owned());
+    }
+}
+
 /// The API's `Time` has whole seconds.
 pub(crate) fn seconds(time: Timestamp) -> Time {
     Time(Timestamp::from_second(time.as_second()).unwrap_or(time))

@@ -5,6 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::pod::spec;
 
@@ -12,45 +13,149 @@ use crate::pod::spec;
 const FIRST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// What became of a report.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// The API server holds it now.
-    Stored,
-    /// The pod is gone, or another one has its name.
-    Gone,
+/// The object that a status is reported to: for a static pod its mirror.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    uid: String,
+    /// What the API server holds.
+    held: PodStatus,
 }
 
-/// Reports `status` of the pod that has this uid in the API, retrying until the server took or refused it.
-pub(crate) async fn report(
+impl Target {
+    /// The object itself.
+    pub(crate) fn of(pod: &Pod) -> Self {
+        Self {
+            uid: spec::uid(pod).to_owned(),
+            held: held(pod),
+        }
+    }
+}
+
+/// What to report, where.
+#[derive(Clone, Default)]
+struct Wanted {
+    /// Raised with every status.
+    version: u64,
+    status: Option<PodStatus>,
+    target: Option<Target>,
+}
+
+/// Reports the statuses of one pod one after the other; only the newest counts.
+pub(crate) struct Publisher {
+    wanted: watch::Sender<Wanted>,
+    /// The version that the API server holds, or would not take.
+    stored: watch::Receiver<u64>,
+}
+
+impl Publisher {
+    /// Reports to `target`, or to nobody until there is one.
+    pub(crate) fn new(client: kube::Client, pod: &Pod, target: Option<Target>) -> Self {
+        let wanted = watch::Sender::new(Wanted {
+            target,
+            ..Wanted::default()
+        });
+        let (sender, stored) = watch::channel(0);
+        let pods = pods(&client, pod);
+        let name = spec::name(pod).to_owned();
+        tokio::spawn(report_all(pods, name, wanted.subscribe(), sender));
+        Self { wanted, stored }
+    }
+
+    /// Reports a status as soon as possible.
+    pub(crate) fn publish(&self, status: PodStatus) {
+        self.wanted.send_modify(|wanted| {
+            wanted.version += 1;
+            wanted.status = Some(status);
+        });
+    }
+
+    /// Reports to another object from now on: the same status again.
+    pub(crate) fn aim(&self, target: Option<Target>) {
+        self.wanted.send_if_modified(|wanted| {
+            let uid = |target: &Option<Target>| target.as_ref().map(|t| t.uid.clone());
+            let other = uid(&wanted.target) != uid(&target);
+            if other {
+                wanted.target = target;
+            }
+            other
+        });
+    }
+
+    /// Resolves when everything published so far has arrived, or has nobody to arrive at.
+    pub(crate) fn stored(&self) -> impl Future<Output = ()> + use<> {
+        let (version, aimed) = {
+            let wanted = self.wanted.borrow();
+            (wanted.version, wanted.target.is_some())
+        };
+        let mut stored = self.stored.clone();
+        async move {
+            if aimed {
+                // A closed channel has nobody left to report.
+                let _ = stored.wait_for(|&stored| stored >= version).await;
+            }
+        }
+    }
+}
+
+async fn report_all(
+    pods: Api<Pod>,
+    name: String,
+    mut wanted: watch::Receiver<Wanted>,
+    stored: watch::Sender<u64>,
+) {
+    let mut target: Option<Target> = None;
+    loop {
+        let now = wanted.borrow_and_update().clone();
+        let same = match (&target, &now.target) {
+            (Some(old), Some(new)) => old.uid == new.uid,
+            _ => false,
+        };
+        if !same {
+            target.clone_from(&now.target);
+        }
+        if let (Some(target), Some(status)) = (&mut target, now.status) {
+            report(&pods, &name, target, &status, &wanted).await;
+            target.held = status;
+        }
+        stored.send_replace(now.version);
+        if wanted.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Reports one status until the server has taken or refused it, or a newer one takes its place.
+async fn report(
     pods: &Api<Pod>,
     name: &str,
-    uid: &str,
-    old: &PodStatus,
+    target: &Target,
     status: &PodStatus,
-) -> Outcome {
-    let mut wait = FIRST;
-    let Some(body) = patch(uid, old, status) else {
-        return Outcome::Stored;
+    wanted: &watch::Receiver<Wanted>,
+) {
+    let Some(body) = patch(&target.uid, &target.held, status) else {
+        return;
     };
+    let mut wait = FIRST;
     loop {
         let patch = Patch::Strategic(&body);
-        match pods
-            .patch_status(name, &PatchParams::default(), &patch)
-            .await
-        {
-            Ok(_) => return Outcome::Stored,
-            // A uid that differs is a conflict: the pod of that uid is gone.
-            Err(kube::Error::Api(refused)) if matches!(refused.code, 404 | 409) => {
-                return Outcome::Gone;
-            }
-            Err(kube::Error::Api(refused)) if matches!(refused.code, 400 | 403 | 422) => {
-                tracing::error!(pod = name, error = %refused.message, "pod status refused");
-                return Outcome::Stored;
+        let params = PatchParams::default();
+        match pods.patch_status(name, &params, &patch).await {
+            Ok(_) => return,
+            Err(kube::Error::Api(refused)) if (400..500).contains(&refused.code) => {
+                // 404 and 409: the pod of this uid is gone, which the agent learns by its watch.
+                if !matches!(refused.code, 404 | 409) {
+                    tracing::error!(pod = name, error = %refused.message, "pod status refused");
+                }
+                if refused.code != 429 {
+                    return;
+                }
             }
             Err(error) => {
                 tracing::warn!(pod = name, %error, "pod status not reported, trying again");
             }
+        }
+        if wanted.has_changed().is_err() {
+            return;
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(LONGEST);
