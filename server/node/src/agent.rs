@@ -319,7 +319,8 @@ impl Agent {
     fn remove_orphaned_files(&self) {
         let known: HashSet<&str> = self.workers.keys().map(String::as_str).collect();
         let paths = self.shared.paths.clone();
-        for uid in names(&paths.pods()) {
+        let on_disk = names(&paths.pods()).into_iter();
+        for uid in on_disk.chain(names(&paths.run_volumes())) {
             if known.contains(uid.as_str()) {
                 continue;
             }

@@ -35,9 +35,9 @@ impl Watch {
         if watch < 0 {
             return Err(io::Error::last_os_error());
         }
-        Ok(Self {
-            file: AsyncFd::new(file)?,
-        })
+        // SAFETY: the descriptor is valid, and nobody replaces or closes it while the wrapper owns it.
+        let file = unsafe { AsyncFd::register(file)? };
+        Ok(Self { file })
     }
 
     /// Waits until something has changed since the last call.

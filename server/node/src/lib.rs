@@ -56,8 +56,6 @@ pub struct Config {
     pub run_dir: PathBuf,
     /// The address under which the API server and the pods reach this machine.
     pub address: IpAddr,
-    /// The port of logs and exec; 0 takes any that is free.
-    pub port: u16,
     /// The addresses of this node's pods, such as `10.244.0.0/24`.
     pub pod_cidr: String,
     /// A folder of pod manifests to run beside those of the API server.
@@ -110,7 +108,8 @@ async fn run_on(
     let facts = Facts::read(&config.data_dir);
     let events = events::Events::new(client.clone(), &config.name);
     let directory = streaming::Directory::default();
-    let address = SocketAddr::new(config.address, config.port);
+    // Any free port: the Node says which, and several clusters may run on one machine.
+    let address = SocketAddr::new(config.address, 0);
     let server = streaming::Server::bind(
         address,
         &config.name,

@@ -4,7 +4,7 @@
 //! DATA/pods/UID/volumes/KIND/NAME     volumes that may lie on a disk
 //! DATA/pods/UID/containers/NAME/N     the termination message of attempt N
 //! DATA/logs/NS_NAME_UID/NAME/N.log    logs; they outlive the pod's containers, not the pod's object
-//! RUN/pods/UID/volumes/KIND/NAME      volumes that must not lie on a disk: secrets and tokens
+//! RUN/volumes/UID/KIND/NAME           volumes that must not lie on a disk: secrets and tokens
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -31,7 +31,12 @@ impl Paths {
 
     /// Everything of a pod that must not lie on a disk.
     pub(crate) fn pod_run(&self, uid: &str) -> PathBuf {
-        self.run.join("pods").join(uid).join("secret-volumes")
+        self.run_volumes().join(uid)
+    }
+
+    /// The folder that holds a folder a pod of what must not lie on a disk.
+    pub(crate) fn run_volumes(&self) -> PathBuf {
+        self.run.join("volumes")
     }
 
     /// The folder that holds a folder a pod.

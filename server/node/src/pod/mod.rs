@@ -32,6 +32,6 @@ pub(crate) mod resources;
 mod sandbox;
 pub(crate) mod spec;
 mod start;
-mod stop;
+pub(crate) mod stop;
 mod termination;
 pub(crate) mod worker;

@@ -88,7 +88,7 @@ fn parse(text: &str) -> Dns {
     for line in text.lines() {
         let mut words = line.split_whitespace();
         match words.next() {
-            Some("nameserver") => dns.servers.extend(words.next().and_then(|w| w.parse().ok())),
+            Some("nameserver") => dns.servers.extend(words.next().and_then(|w| w.parse::<IpAddr>().ok())),
             Some("search") => dns.searches = words.map(str::to_owned).collect(),
             Some("options") => dns.options.extend(words.map(str::to_owned)),
             _ => {}

@@ -7,6 +7,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use super::Outcome;
 use crate::runtime::{Error, ExecSpec, Pod};
 
+/// What a command left in its pipes is read within this time after its end.
+const LINGER: Duration = Duration::from_millis(100);
 /// More output than this is not kept.
 const LIMIT: usize = 10 * 1024;
 
@@ -26,18 +28,20 @@ pub(crate) async fn run(pod: &dyn Pod, id: &str, command: Vec<String>) -> Result
     let session = pod.exec(id, spec).await?;
     let mut stdout = Collector::default();
     let mut stderr = Collector::default();
-    let streams = async {
-        tokio::join!(stdout.read(Some(session.stdout)), stderr.read(session.stderr));
-    };
-    let mut streams = std::pin::pin!(streams);
     let mut exit = session.exit;
-    // A child left behind may hold the streams open: the end of the command counts.
-    let code = tokio::select! {
-        code = &mut exit => {
-            let _ = tokio::time::timeout(Duration::from_millis(100), &mut streams).await;
-            code
+    let code = {
+        let streams = async {
+            tokio::join!(stdout.read(Some(session.stdout)), stderr.read(session.stderr));
+        };
+        let mut streams = std::pin::pin!(streams);
+        // A child left behind may hold the streams open: the end of the command counts.
+        tokio::select! {
+            code = &mut exit => {
+                let _ = tokio::time::timeout(LINGER, &mut streams).await;
+                code
+            }
+            () = &mut streams => exit.await,
         }
-        () = &mut streams => exit.await,
     };
     let code = code.map_err(|_| Error::Exec("the command's end is unknown".to_owned()))??;
     let mut output = stdout.0;

@@ -15,7 +15,11 @@ pub(super) fn set_up(
     source: &EmptyDirVolumeSource,
 ) -> Result<PathBuf, VolumeError> {
     let uid = spec::uid(maker.pod);
-    let path = maker.paths.volume(uid, "empty-dir", name);
+    let path = if source.medium.as_deref() == Some("Memory") {
+        maker.paths.secret_volume(uid, "empty-dir", name)
+    } else {
+        maker.paths.volume(uid, "empty-dir", name)
+    };
     if path.is_dir() && source.medium.as_deref() != Some("Memory") {
         return Ok(path);
     }

@@ -28,7 +28,6 @@ mod system;
 pub(crate) mod token;
 
 pub(crate) use payload::Maker;
-pub(crate) use system::unmount_below;
 
 /// Why a volume can't be made.
 #[derive(Debug, thiserror::Error)]

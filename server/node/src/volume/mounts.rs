@@ -71,8 +71,8 @@ fn sub_path_mount(
     index: usize,
 ) -> PathBuf {
     paths
-        .pod(spec::uid(pod))
-        .join("volume-subpaths")
+        .pod_run(spec::uid(pod))
+        .join("subpaths")
         .join(volume)
         .join(&container.name)
         .join(index.to_string())

@@ -75,8 +75,8 @@ impl Tokens {
     ) -> Result<Token, VolumeError> {
         let audience = source.audience.clone().filter(|a| !a.is_empty());
         let request = TokenRequest {
-            spec: TokenRequestSpec {
-                audiences: audience.into_iter().collect(),
+            spec: Some(TokenRequestSpec {
+                audiences: audience.map(|audience| vec![audience]),
                 expiration_seconds: Some(life),
                 bound_object_ref: Some(BoundObjectReference {
                     api_version: Some("v1".to_owned()),
@@ -84,7 +84,8 @@ impl Tokens {
                     name: pod.metadata.name.clone(),
                     uid: pod.metadata.uid.clone(),
                 }),
-            },
+                attestations: None,
+            }),
             ..TokenRequest::default()
         };
         let account = spec::spec(pod).service_account_name.as_deref();
@@ -95,12 +96,13 @@ impl Tokens {
             .create_token_request(account, &PostParams::default(), &request)
             .await
             .map_err(|error| VolumeError::Token(error.to_string()))?;
-        let status = answer
-            .status
-            .ok_or_else(|| VolumeError::Token("the answer has no status".to_owned()))?;
+        let status = answer.status.unwrap_or_default();
+        let (Some(text), Some(expires)) = (status.token, status.expiration_timestamp) else {
+            return Err(VolumeError::Token("the answer has no token".to_owned()));
+        };
         Ok(Token {
-            renew_at: renewal(self.clock.now(), status.expiration_timestamp.0),
-            text: status.token,
+            renew_at: renewal(self.clock.now(), expires.0),
+            text,
         })
     }
 }
