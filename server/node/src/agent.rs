@@ -155,7 +155,11 @@ impl Agent {
     fn start(&mut self, pod: Arc<Pod>) {
         let uid = spec::uid(&pod).to_owned();
         let sandbox = self.recovered.remove(&uid);
-        tracing::debug!(pod = spec::full_name(&pod), adopted = sandbox.is_some(), "pod");
+        tracing::debug!(
+            pod = spec::full_name(&pod),
+            adopted = sandbox.is_some(),
+            "pod"
+        );
         let handle = worker::spawn(
             self.shared.clone(),
             pod,
@@ -369,7 +373,11 @@ async fn changed(watch: &mut Option<Watch>) {
 async fn remove_orphan(shared: Arc<Shared>, orphan: Arc<dyn runtime::Pod>) {
     let state = orphan.state().borrow().clone();
     let uid = orphan.sandbox().uid.clone();
-    tracing::info!(uid, name = orphan.sandbox().name, "pod without an object: removed");
+    tracing::info!(
+        uid,
+        name = orphan.sandbox().name,
+        "pod without an object: removed"
+    );
     for container in &state.containers {
         if let Err(error) = orphan.signal(&container.id, container.stop_signal).await {
             tracing::debug!(uid, %error, "orphan not signalled");

@@ -4,8 +4,10 @@
 //! DATA/pods/UID/volumes/KIND/NAME     volumes that may lie on a disk
 //! DATA/pods/UID/containers/NAME/N     the termination message of attempt N
 //! DATA/logs/NS_NAME_UID/NAME/N.log    logs; they outlive the pod's containers, not the pod's object
-//! RUN/volumes/UID/KIND/NAME           volumes that must not lie on a disk: secrets and tokens
+//! RUN/volumes/UID/KIND/NAME           volumes that must not lie on a disk: secrets, tokens, memory
+//! RUN/volumes/UID/subpaths/...        where parts of volumes are mounted
 //! ```
+//! All mounts are below RUN, so that taking down what is there ends them.
 
 use std::path::{Path, PathBuf};
 

@@ -97,7 +97,11 @@ fn hash(node: &str, path: &Path, text: &str) -> String {
         digest.update([0]);
     }
     let digest = digest.finalize();
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Fills in what the API server would, and what makes the pod one of this node.

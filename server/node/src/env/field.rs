@@ -27,7 +27,10 @@ pub(crate) fn value(
             "metadata.labels" => pod.metadata.labels.as_ref(),
             _ => return Err(format!("fieldPath \"{path}\" does not support subscript")),
         };
-        return Ok(map.and_then(|map| map.get(key)).cloned().unwrap_or_default());
+        return Ok(map
+            .and_then(|map| map.get(key))
+            .cloned()
+            .unwrap_or_default());
     }
     if let Some(value) = addresses.and_then(|addresses| address(path, addresses)) {
         return Ok(value);
@@ -39,9 +42,10 @@ pub(crate) fn value(
         "metadata.namespace" => Ok(spec::namespace(pod).to_owned()),
         "metadata.uid" => Ok(spec::uid(pod).to_owned()),
         "spec.nodeName" => Ok(spec::spec(pod).node_name.clone().unwrap_or_default()),
-        "spec.serviceAccountName" => {
-            Ok(spec::spec(pod).service_account_name.clone().unwrap_or_default())
-        }
+        "spec.serviceAccountName" => Ok(spec::spec(pod)
+            .service_account_name
+            .clone()
+            .unwrap_or_default()),
         _ => Err(format!("unsupported fieldPath: {path}")),
     }
 }

@@ -64,7 +64,8 @@ pub(crate) async fn make(
     for variable in container.env.iter().flatten() {
         let lookup = |name: &str| {
             let own = variables.get(name);
-            own.or_else(|| services.get(name).copied()).map(str::to_owned)
+            own.or_else(|| services.get(name).copied())
+                .map(str::to_owned)
         };
         let value = value(context, container, variable, objects, lookup).await?;
         if let Some(value) = value {
@@ -192,7 +193,12 @@ async fn of_object(
         };
         return match map.data.as_ref().and_then(|data| data.get(&selector.key)) {
             Some(value) => Ok(Some(value.clone())),
-            None => missing("ConfigMap", &selector.name, &selector.key, selector.optional),
+            None => missing(
+                "ConfigMap",
+                &selector.name,
+                &selector.key,
+                selector.optional,
+            ),
         };
     }
     if let Some(selector) = &source.secret_key_ref {
@@ -200,7 +206,10 @@ async fn of_object(
         let Some(secret) = unless_optional(secret, selector.optional)? else {
             return Ok(None);
         };
-        let value = secret.data.as_ref().and_then(|data| data.get(&selector.key));
+        let value = secret
+            .data
+            .as_ref()
+            .and_then(|data| data.get(&selector.key));
         return match value {
             Some(value) => Ok(Some(String::from_utf8_lossy(&value.0).into_owned())),
             None => missing("Secret", &selector.name, &selector.key, selector.optional),
@@ -208,6 +217,3 @@ async fn of_object(
     }
     Ok(Some(String::new()))
 }
-
-#[cfg(test)]
-mod tests;

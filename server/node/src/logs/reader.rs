@@ -48,11 +48,7 @@ impl Open {
 }
 
 /// Writes everything that the options ask for of what is there now.
-pub(super) fn read(
-    newest: &Path,
-    options: &Options,
-    output: &mut impl Write,
-) -> io::Result<()> {
+pub(super) fn read(newest: &Path, options: &Options, output: &mut impl Write) -> io::Result<()> {
     let mut reader = Reader::open(newest, options)?;
     while reader.read(output)? {}
     Ok(())
@@ -190,7 +186,10 @@ impl Reader {
     }
 
     fn put(&mut self, bytes: &[u8], output: &mut impl Write) -> io::Result<()> {
-        let room = self.options.limit.map_or(u64::MAX, |limit| limit - self.given);
+        let room = self
+            .options
+            .limit
+            .map_or(u64::MAX, |limit| limit - self.given);
         let count = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
         output.write_all(&bytes[..count])?;
         self.given += count as u64;

@@ -72,7 +72,10 @@ mod tests {
             now = end.as_second() - at(0).as_second();
             assert_eq!(backoff.until(at(now - 1), at(now)), None);
         }
-        assert_eq!(texts, ["10s", "20s", "40s", "1m20s", "2m40s", "5m0s", "5m0s"]);
+        assert_eq!(
+            texts,
+            ["10s", "20s", "40s", "1m20s", "2m40s", "5m0s", "5m0s"]
+        );
     }
 
     #[test]

@@ -27,7 +27,10 @@ pub(super) fn security(pod: &Pod, container: &Container, profiles: &Path) -> Sec
     let groups = all.supplemental_groups.iter().flatten().copied();
     let privileged = own.privileged.unwrap_or_default();
     let capabilities = own.capabilities.unwrap_or_default();
-    let profile = own.seccomp_profile.as_ref().or(all.seccomp_profile.as_ref());
+    let profile = own
+        .seccomp_profile
+        .as_ref()
+        .or(all.seccomp_profile.as_ref());
     Security {
         run_as_user: id(own.run_as_user.or(all.run_as_user)),
         run_as_group: id(own.run_as_group.or(all.run_as_group)),

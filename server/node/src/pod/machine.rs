@@ -336,7 +336,10 @@ impl Machine {
         });
         let facts = self.facts.entry(container.name.clone()).or_default();
         facts.waiting = None;
-        let hook = container.lifecycle.as_ref().and_then(|l| l.post_start.as_ref());
+        let hook = container
+            .lifecycle
+            .as_ref()
+            .and_then(|l| l.post_start.as_ref());
         facts.started = (container.startup_probe.is_none() && hook.is_none())
             || known.is_some_and(|status| status.started == Some(true));
         facts.ready = container.readiness_probe.is_none() || known.is_some_and(|s| s.ready);

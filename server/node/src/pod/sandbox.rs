@@ -88,7 +88,9 @@ fn parse(text: &str) -> Dns {
     for line in text.lines() {
         let mut words = line.split_whitespace();
         match words.next() {
-            Some("nameserver") => dns.servers.extend(words.next().and_then(|w| w.parse::<IpAddr>().ok())),
+            Some("nameserver") => dns
+                .servers
+                .extend(words.next().and_then(|w| w.parse::<IpAddr>().ok())),
             Some("search") => dns.searches = words.map(str::to_owned).collect(),
             Some("options") => dns.options.extend(words.map(str::to_owned)),
             _ => {}
@@ -113,7 +115,8 @@ fn merged(mut dns: Dns, own: Option<&PodDNSConfig>) -> Dns {
     }
     for option in own.options.iter().flatten() {
         let name = option.name.clone().unwrap_or_default();
-        dns.options.retain(|known| known.split(':').next() != Some(&name));
+        dns.options
+            .retain(|known| known.split(':').next() != Some(&name));
         dns.options.push(match &option.value {
             Some(value) => format!("{name}:{value}"),
             None => name,
@@ -161,7 +164,10 @@ mod tests {
             subdomain: Some("web".to_owned()),
             ..PodSpec::default()
         });
-        let expected = ("web-0".to_owned(), Some("web.shop.svc.cluster.local".to_owned()));
+        let expected = (
+            "web-0".to_owned(),
+            Some("web.shop.svc.cluster.local".to_owned()),
+        );
         assert_eq!(hostname(&pod), expected);
     }
 }

@@ -189,14 +189,22 @@ fn random_id() -> String {
 /// The postStart hook; a failure of it ends the container.
 async fn after_start(context: &Context, pod: &Pod, container: &Container, id: &str) -> Input {
     let name = container.name.clone();
-    let hook = container.lifecycle.as_ref().and_then(|l| l.post_start.as_ref());
+    let hook = container
+        .lifecycle
+        .as_ref()
+        .and_then(|l| l.post_start.as_ref());
     let Some(hook) = hook else {
         return Input::Started(name);
     };
     match hooks::run(context, container, id, hook).await {
         Ok(()) => Input::Started(name),
         Err(why) => {
-            tracing::warn!(pod = spec::full_name(pod), container = name, why, "postStart hook");
+            tracing::warn!(
+                pod = spec::full_name(pod),
+                container = name,
+                why,
+                "postStart hook"
+            );
             // Not the reason itself: it may hold a secret.
             let message = "PostStartHook failed".to_owned();
             warn(context, pod, &name, "FailedPostStartHook", message);

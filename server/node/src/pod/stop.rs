@@ -58,13 +58,28 @@ async fn before(context: &Context, name: &str, id: &str, deadline: Instant) {
     match tokio::time::timeout_at(deadline, run).await {
         Ok(Ok(())) => {}
         Ok(Err(why)) => {
-            tracing::warn!(pod = spec::full_name(&pod), container = name, why, "preStop hook");
+            tracing::warn!(
+                pod = spec::full_name(&pod),
+                container = name,
+                why,
+                "preStop hook"
+            );
             let events = &context.shared.events;
             let message = "PreStopHook failed";
-            events.pod(&pod, Some(name), Type::Warning, "FailedPreStopHook", message);
+            events.pod(
+                &pod,
+                Some(name),
+                Type::Warning,
+                "FailedPreStopHook",
+                message,
+            );
         }
         Err(_) => {
-            tracing::warn!(pod = spec::full_name(&pod), container = name, "preStop hook: too slow");
+            tracing::warn!(
+                pod = spec::full_name(&pod),
+                container = name,
+                "preStop hook: too slow"
+            );
         }
     }
 }

@@ -34,7 +34,8 @@ impl Translator {
         state: &PodState,
     ) -> Vec<(String, Instance)> {
         let known = &state.containers;
-        self.messages.retain(|id, _| known.iter().any(|c| &c.id == id));
+        self.messages
+            .retain(|id, _| known.iter().any(|c| &c.id == id));
         known
             .iter()
             .map(|container| (container.name.clone(), self.instance(pod, paths, container)))
@@ -65,7 +66,9 @@ impl Translator {
 
 fn ended(exit: &Exit, message: String) -> Ended {
     let reason = match exit {
-        Exit { oom_killed: true, .. } => "OOMKilled",
+        Exit {
+            oom_killed: true, ..
+        } => "OOMKilled",
         Exit { code: 0, .. } => "Completed",
         _ => "Error",
     };
@@ -87,7 +90,10 @@ fn message(pod: &Pod, paths: &Paths, container: &Container, exit: &Exit) -> Stri
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => {
-            return format!("Error on reading termination log {}: {error}", file.display());
+            return format!(
+                "Error on reading termination log {}: {error}",
+                file.display()
+            );
         }
     };
     let policy = spec::container(pod, &container.name)

@@ -264,7 +264,13 @@ impl Worker {
             } => {
                 let kind = if normal { Type::Normal } else { Type::Warning };
                 let events = &self.context.shared.events;
-                events.pod(&self.machine.pod, container.as_deref(), kind, reason, message);
+                events.pod(
+                    &self.machine.pod,
+                    container.as_deref(),
+                    kind,
+                    reason,
+                    message,
+                );
             }
         }
     }

@@ -31,7 +31,10 @@ pub(crate) async fn run(pod: &dyn Pod, id: &str, command: Vec<String>) -> Result
     let mut exit = session.exit;
     let code = {
         let streams = async {
-            tokio::join!(stdout.read(Some(session.stdout)), stderr.read(session.stderr));
+            tokio::join!(
+                stdout.read(Some(session.stdout)),
+                stderr.read(session.stderr)
+            );
         };
         let mut streams = std::pin::pin!(streams);
         // A child left behind may hold the streams open: the end of the command counts.

@@ -77,7 +77,9 @@ pub(crate) fn port(port: &IntOrString, container: &Container) -> Result<u16, Str
         IntOrString::String(name) => {
             let mut ports = container.ports.iter().flatten();
             let named = ports.find(|port| port.name.as_deref() == Some(name));
-            named.map(|port| port.container_port).or_else(|| name.parse().ok())
+            named
+                .map(|port| port.container_port)
+                .or_else(|| name.parse().ok())
         }
     };
     number
@@ -93,9 +95,7 @@ pub(super) async fn probe(request: &Request, timeout: Duration) -> Outcome {
             tracing::trace!(status, url = request.url(), "probe succeeded");
             Outcome::Success
         }
-        Ok(Ok(status)) => {
-            Outcome::Failure(format!("HTTP probe failed with statuscode: {status}"))
-        }
+        Ok(Ok(status)) => Outcome::Failure(format!("HTTP probe failed with statuscode: {status}")),
         Ok(Err(error)) => Outcome::Failure(format!("Get \"{}\": {error}", request.url())),
         Err(_) => Outcome::Failure(format!(
             "Get \"{}\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)",
@@ -142,7 +142,12 @@ where
 {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
     let mut message = http::Request::get(&request.path);
-    let given = |name: &str| request.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+    let given = |name: &str| {
+        request
+            .headers
+            .iter()
+            .any(|(n, _)| n.eq_ignore_ascii_case(name))
+    };
     if !given("host") {
         message = message.header("host", request.authority());
     }

@@ -24,7 +24,12 @@ pub(crate) struct Facts {
 impl Facts {
     /// Reads them. What can't be read is empty.
     pub(crate) fn read(data: &Path) -> Self {
-        let line = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+        let line = |path: &str| {
+            fs::read_to_string(path)
+                .unwrap_or_default()
+                .trim()
+                .to_owned()
+        };
         let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
         let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let storage = statvfs(data).map_or(0, |fs| {
@@ -83,14 +88,19 @@ fn processes() -> Option<(u64, u64)> {
 }
 
 fn kibibytes(meminfo: &str, name: &str) -> i64 {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let number = line.and_then(|line| line.split_whitespace().next());
     number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 fn os_image(release: &str) -> String {
-    let name = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
-    name.map_or("Linux", |name| name.trim_matches('"')).to_owned()
+    let name = release
+        .lines()
+        .find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    name.map_or("Linux", |name| name.trim_matches('"'))
+        .to_owned()
 }
 
 /// Go's name of the processor's architecture.

@@ -77,7 +77,8 @@ impl Registration {
             let ready = conditions.iter().find(|c| c.type_ == "Ready");
             ready.is_some_and(|ready| ready.status == "True")
         });
-        self.events.node(Type::Normal, "Starting", "Starting kubelet.");
+        self.events
+            .node(Type::Normal, "Starting", "Starting kubelet.");
         if !was_ready {
             let message = format!("Node {name} status is now: NodeReady");
             self.events.node(Type::Normal, "NodeReady", message);
@@ -131,7 +132,9 @@ impl Registration {
         let nodes: Api<Node> = Api::all(self.client.clone());
         let patch = Patch::Strategic(json!({"status": status}));
         let params = PatchParams::default();
-        nodes.patch_status(&self.identity.name, &params, &patch).await
+        nodes
+            .patch_status(&self.identity.name, &params, &patch)
+            .await
     }
 
     async fn renew(&self, node: &Node) -> kube::Result<()> {

@@ -164,11 +164,7 @@ fn images(images: &[Image]) -> Vec<ContainerImage> {
     images.into_iter().map(shown).collect()
 }
 
-fn conditions(
-    pressure: Pressure,
-    old: Option<&NodeStatus>,
-    now: Timestamp,
-) -> Vec<NodeCondition> {
+fn conditions(pressure: Pressure, old: Option<&NodeStatus>, now: Timestamp) -> Vec<NodeCondition> {
     let judge = |kind: &str, bad: bool, when_bad: (&str, &str), when_good: (&str, &str)| {
         let (reason, message) = if bad { when_bad } else { when_good };
         condition(kind, bad, reason, message, old, now)

@@ -134,6 +134,3 @@ pub(crate) fn finish(pod: &Pod, status: &mut PodStatus) {
 pub(crate) fn seconds(time: Timestamp) -> Time {
     Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,8 +1,6 @@
 //! The phase of a pod: one word for the states of all its containers.
 
-use k8s_openapi::api::core::v1::{
-    Container, ContainerStateTerminated, ContainerStatus, PodStatus,
-};
+use k8s_openapi::api::core::v1::{Container, ContainerStateTerminated, ContainerStatus, PodStatus};
 
 use super::View;
 use crate::pod::spec;
@@ -21,7 +19,10 @@ struct Counts {
 
 /// The phase: `Pending`, `Running`, `Succeeded` or `Failed`.
 pub(super) fn of(view: &View<'_>, status: &PodStatus) -> &'static str {
-    let init = status.init_container_statuses.as_deref().unwrap_or_default();
+    let init = status
+        .init_container_statuses
+        .as_deref()
+        .unwrap_or_default();
     let main = status.container_statuses.as_deref().unwrap_or_default();
     let initialization = initialization(view, init);
     if initialization == Initialization::Failed {
@@ -93,10 +94,7 @@ fn initialization(view: &View<'_>, statuses: &[ContainerStatus]) -> Initializati
     result
 }
 
-fn find<'a>(
-    statuses: &'a [ContainerStatus],
-    container: &Container,
-) -> Option<&'a ContainerStatus> {
+fn find<'a>(statuses: &'a [ContainerStatus], container: &Container) -> Option<&'a ContainerStatus> {
     statuses.iter().find(|s| s.name == container.name)
 }
 

@@ -33,10 +33,16 @@ pub(super) fn serve(
 ) -> Response<Body> {
     let spec = specification(request.uri().query().unwrap_or_default());
     if spec.command.is_empty() {
-        return text(StatusCode::BAD_REQUEST, "you must specify at least 1 command\n");
+        return text(
+            StatusCode::BAD_REQUEST,
+            "you must specify at least 1 command\n",
+        );
     }
     let Some(entry) = directory.find(namespace, name) else {
-        return text(StatusCode::NOT_FOUND, format!("pod \"{name}\" does not exist\n"));
+        return text(
+            StatusCode::NOT_FOUND,
+            format!("pod \"{name}\" does not exist\n"),
+        );
     };
     let sandbox = entry.context.sandbox();
     let Some((sandbox, id)) = sandbox.and_then(|s| Some((s.clone(), running(&*s, container)?)))

@@ -66,17 +66,14 @@ pub(super) fn serve(
 ///
 /// # Errors
 /// Why there are none, in the kubelet's words.
-fn attempt(
-    status: &PodStatus,
-    pod: &str,
-    container: &str,
-    previous: bool,
-) -> Result<u32, String> {
+fn attempt(status: &PodStatus, pod: &str, container: &str, previous: bool) -> Result<u32, String> {
     let init = status.init_container_statuses.iter().flatten();
     let main = status.container_statuses.iter().flatten();
     let known = init.chain(main).find(|status| status.name == container);
     let Some(known) = known else {
-        return Err(format!("container \"{container}\" in pod \"{pod}\" is not available"));
+        return Err(format!(
+            "container \"{container}\" in pod \"{pod}\" is not available"
+        ));
     };
     let count = u32::try_from(known.restart_count).unwrap_or_default();
     let ended_before = last_ended(known);
@@ -133,7 +130,9 @@ fn stream(path: PathBuf, options: Options, follow: Option<Follow>) -> Response<B
         }
     });
     let frames = futures::stream::poll_fn(move |context| {
-        receiver.poll_recv(context).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
+        receiver
+            .poll_recv(context)
+            .map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
     });
     let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
     let plain = http::HeaderValue::from_static("text/plain");

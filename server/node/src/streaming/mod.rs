@@ -126,7 +126,9 @@ impl Server {
     /// The port it listens on.
     pub(crate) fn port(&self) -> u16 {
         // A bound listener has an address.
-        self.listener.local_addr().map_or(0, |address| address.port())
+        self.listener
+            .local_addr()
+            .map_or(0, |address| address.port())
     }
 
     /// Serves until `shutdown`.
@@ -156,7 +158,9 @@ impl Server {
                 let known = stream.get_ref().1.peer_certificates().is_some();
                 let service = hyper::service::service_fn(move |request| {
                     let directory = directory.clone();
-                    async move { Ok::<_, std::convert::Infallible>(answer(directory, known, request).await) }
+                    async move {
+                        Ok::<_, std::convert::Infallible>(answer(directory, known, request).await)
+                    }
                 });
                 let served = hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), service)
@@ -215,6 +219,3 @@ fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     response.headers_mut().insert("content-type", plain);
     response
 }
-
-#[cfg(test)]
-mod tests;

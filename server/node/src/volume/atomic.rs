@@ -119,7 +119,11 @@ fn write_file(path: &Path, file: &File) -> io::Result<()> {
         fs::create_dir_all(parent)?;
     }
     let mut options = fs::OpenOptions::new();
-    let mut handle = options.write(true).create_new(true).mode(0o600).open(path)?;
+    let mut handle = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     handle.write_all(&file.data)?;
     // Not subject to the umask, unlike the mode of `open`.
     handle.set_permissions(fs::Permissions::from_mode(file.mode & 0o777))
@@ -160,7 +164,10 @@ mod tests {
             data: data.as_bytes().to_vec(),
             mode: 0o640,
         };
-        files.iter().map(|(p, d)| ((*p).to_owned(), file(d))).collect()
+        files
+            .iter()
+            .map(|(p, d)| ((*p).to_owned(), file(d)))
+            .collect()
     }
 
     fn put(dir: &Path, files: &[(&str, &str)]) -> bool {
@@ -191,7 +198,10 @@ mod tests {
         assert!(put(dir.path(), &[("a", "1")]));
         let before = fs::read_link(dir.path().join("..data")).expect("a link");
         assert!(!put(dir.path(), &[("a", "1")]));
-        assert_eq!(fs::read_link(dir.path().join("..data")).expect("a link"), before);
+        assert_eq!(
+            fs::read_link(dir.path().join("..data")).expect("a link"),
+            before
+        );
     }
 
     #[test]

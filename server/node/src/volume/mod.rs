@@ -133,11 +133,18 @@ fn of_volume(volume: &Volume, add: &mut impl FnMut(Kind, &str)) {
     if let Some(map) = &volume.config_map {
         add(Kind::ConfigMap, &map.name);
     }
-    if let Some(name) = volume.secret.as_ref().and_then(|s| s.secret_name.as_deref()) {
+    if let Some(name) = volume
+        .secret
+        .as_ref()
+        .and_then(|s| s.secret_name.as_deref())
+    {
         add(Kind::Secret, name);
     }
     let projected = volume.projected.as_ref();
-    for source in projected.into_iter().flat_map(|p| p.sources.iter().flatten()) {
+    for source in projected
+        .into_iter()
+        .flat_map(|p| p.sources.iter().flatten())
+    {
         if let Some(map) = &source.config_map {
             add(Kind::ConfigMap, &map.name);
         }

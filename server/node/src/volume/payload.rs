@@ -221,7 +221,11 @@ async fn project(
             let token = maker.tokens.get(maker.pod, source).await?;
             // With a group the file becomes 0640 when the group gets it.
             let grouped = ownership::group(maker.pod).is_some();
-            let mode = if grouped { 0o600 } else { mode.unwrap_or(DEFAULT_MODE) };
+            let mode = if grouped {
+                0o600
+            } else {
+                mode.unwrap_or(DEFAULT_MODE)
+            };
             payload.insert(source.path.clone(), file(token.text.into_bytes(), mode));
             made.renew_at = Some(match made.renew_at {
                 Some(time) => time.min(token.renew_at),

@@ -12,13 +12,25 @@ pub(super) fn mount_tmpfs(at: &Path, size: Option<i64>, mode: u32) -> io::Result
     let size = size.map_or(String::new(), |size| format!(",size={size}"));
     let options = format!("mode={mode:o}{size}");
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    mount(Some("tmpfs"), at, Some("tmpfs"), flags, Some(options.as_str()))?;
+    mount(
+        Some("tmpfs"),
+        at,
+        Some("tmpfs"),
+        flags,
+        Some(options.as_str()),
+    )?;
     Ok(())
 }
 
 /// Mounts `source` at `at` as well. With a `/proc/self/fd` source no link is followed twice.
 pub(super) fn bind(source: &Path, at: &Path) -> io::Result<()> {
-    mount(Some(source), at, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+    mount(
+        Some(source),
+        at,
+        None::<&str>,
+        MsFlags::MS_BIND,
+        None::<&str>,
+    )?;
     Ok(())
 }
 
