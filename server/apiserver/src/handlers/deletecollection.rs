@@ -1,0 +1,30 @@
+//! `deletecollection`: the end of all selected objects.
+
+use axum::response::Response;
+use bytes::Bytes;
+
+use super::{delete, list};
+use crate::call::Call;
+use crate::error::Result;
+use crate::options::Selection;
+use crate::respond::{self, ListMeta};
+
+/// Deletes the selected objects, one by one, and answers with them as they were.
+pub(crate) async fn deletecollection(call: &Call, body: &Bytes) -> Result<Response> {
+    let options = delete::options(call, body)?;
+    let selection = Selection::parse(call.kind, &call.namespace, &call.query)?;
+    let objects = list::selected(call, &selection).await?;
+    for object in &objects {
+        match delete::remove(call, &object.name, &options).await {
+            Err(error) if error.reason == "NotFound" => {}
+            other => {
+                other?;
+            }
+        }
+    }
+    let meta = ListMeta {
+        revision: call.app.cache.revision(),
+        ..ListMeta::default()
+    };
+    respond::list(call, objects, &meta)
+}
