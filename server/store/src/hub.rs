@@ -28,7 +28,11 @@ const REPLAY: usize = 256;
 pub(crate) trait History: Send + Sync + 'static {
     /// The first commits after `after`, at most `limit` of them; none when there are no more. Commits
     /// whose events are all compacted are left out. Also the revision that this covers.
-    async fn replay(&self, after: Revision, limit: usize) -> Result<(Vec<Batch>, Revision), Error>;
+    async fn replay(
+        self: Arc<Self>,
+        after: Revision,
+        limit: usize,
+    ) -> Result<(Vec<Batch>, Revision), Error>;
 }
 
 /// The live watches of a store.
@@ -98,11 +102,6 @@ impl Hub {
             .retain_mut(|watcher| batches.iter().all(|batch| watcher.offer(batch)));
     }
 
-    /// Counts commits that happened without events, or that nobody could watch.
-    pub(crate) fn skip_to(&self, revision: Revision) {
-        self.state.lock().published = revision;
-    }
-
     /// Ends all watches, also those to come.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
@@ -128,7 +127,7 @@ impl Hub {
     async fn catch_up(self: Arc<Self>, history: Arc<dyn History>, watcher: Watcher) {
         let mut behind = Some(watcher);
         while let Some(mut watcher) = behind.take() {
-            let (batches, covered) = match history.replay(watcher.seen, REPLAY).await {
+            let (batches, covered) = match Arc::clone(&history).replay(watcher.seen, REPLAY).await {
                 Ok(replayed) => replayed,
                 Err(error) => {
                     tracing::debug!(%error, after = watcher.seen, "a watch ends while it catches up");

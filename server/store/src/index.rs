@@ -39,10 +39,10 @@ pub(crate) struct Index<V> {
 /// What a bounded step of compaction did.
 #[derive(Debug)]
 pub(crate) struct Step<V> {
-    /// The versions that are gone, with the commit that made them. A deletion has no `V`.
-    pub(crate) removed: Vec<Version<V>>,
-    /// The last key looked at; `None` when the last key of the index has been.
-    pub(crate) cursor: Option<Bytes>,
+    /// The versions that are gone, with their key; of a key, the oldest first.
+    pub(crate) removed: Vec<(Bytes, Version<V>)>,
+    /// Where to go on; `None` when all keys have been looked at.
+    pub(crate) next: Option<Bytes>,
 }
 
 impl<V> Default for Index<V> {
@@ -105,31 +105,44 @@ impl<V: Clone> Index<V> {
         (found, remaining)
     }
 
-    /// Removes what no reader at or after `revision` can see, of at most `keys` keys after `cursor`.
+    /// Removes what no reader at or after `revision` can see, from the key `start` on. The step ends when
+    /// it has looked at as many keys and removed as many versions as the budget says.
     pub(crate) fn compact_step(
         &mut self,
-        cursor: Option<&Bytes>,
-        keys: usize,
+        start: &[u8],
+        budget: usize,
         revision: Revision,
     ) -> Step<V> {
-        let start = cursor.map_or(Bound::Unbounded, |key| Bound::Excluded(key.clone()));
         let mut removed = Vec::new();
         let mut emptied = Vec::new();
-        let mut last = None;
-        let mut looked_at = 0;
-        for (key, versions) in self.keys.range_mut((start, Bound::Unbounded)).take(keys) {
-            looked_at += 1;
-            last = Some(key);
-            removed.extend(versions.drain(..superseded(versions, revision)));
+        let mut next = None;
+        let mut left = budget;
+        let keys = (Bound::Included(start), Bound::Unbounded);
+        for (key, versions) in self.keys.range_mut::<[u8], _>(keys) {
+            let Some(after) = left.checked_sub(1) else {
+                next = Some(key.clone());
+                break;
+            };
+            let superseded = superseded(versions, revision);
+            let count = superseded.min(after);
+            removed.extend(
+                versions
+                    .drain(..count)
+                    .map(|version| (key.clone(), version)),
+            );
+            left = after - count;
+            if count < superseded {
+                next = Some(key.clone());
+                break;
+            }
             if versions.is_empty() {
                 emptied.push(key.clone());
             }
         }
-        let cursor = last.filter(|_| looked_at == keys).cloned();
         for key in emptied {
             self.keys.remove(&key);
         }
-        Step { removed, cursor }
+        Step { removed, next }
     }
 }
 
@@ -167,7 +180,7 @@ mod tests {
     }
 
     fn removed(step: &Step<u32>) -> Vec<Revision> {
-        step.removed.iter().map(|v| v.modified).collect()
+        step.removed.iter().map(|(_, v)| v.modified).collect()
     }
 
     #[test]
@@ -179,31 +192,35 @@ mod tests {
             ("a", 9, None),
             ("a", 12, Some(0)),
         ]);
-        assert_eq!(removed(&index.compact_step(None, 10, 8)), [3]);
+        assert_eq!(removed(&index.compact_step(b"", 10, 8)), [3]);
         assert_eq!(index.at(b"a", 8).map(|v| v.modified), Some(7));
-        assert_eq!(removed(&index.compact_step(None, 10, 9)), [7, 9]);
+        assert_eq!(removed(&index.compact_step(b"", 10, 9)), [7, 9]);
         assert!(index.at(b"a", 9).is_none());
         assert_eq!(index.current(b"a").map(|v| v.modified), Some(12));
         assert_eq!(index.current(b"b").map(|v| v.modified), Some(4));
     }
 
     #[test]
-    fn a_step_of_compaction_looks_at_so_many_keys_and_says_where_it_stopped() {
-        let mut index = index(&[("a", 1, Some(0)), ("b", 2, Some(0)), ("c", 3, Some(0))]);
-        for (key, modified) in [("a", 4), ("b", 5), ("c", 6)] {
-            let version = Version {
-                modified,
-                created: 1,
-                value: None,
-            };
-            index.add(Bytes::from_static(key.as_bytes()), version);
+    fn compaction_in_small_steps_removes_the_same_oldest_first() {
+        let history = [
+            ("a", 1, Some(0)),
+            ("b", 2, Some(0)),
+            ("c", 3, Some(0)),
+            ("a", 4, None),
+            ("b", 5, Some(0)),
+            ("c", 6, None),
+        ];
+        for budget in 2..9 {
+            let mut index = index(&history);
+            let mut all = Vec::new();
+            let mut start = Some(Bytes::new());
+            while let Some(from) = start {
+                let step = index.compact_step(&from, budget, 6);
+                all.extend(removed(&step));
+                start = step.next;
+            }
+            assert_eq!(all, [1, 4, 2, 3, 6], "with a budget of {budget}");
+            assert_eq!(index.keys.len(), 1);
         }
-        let first = index.compact_step(None, 2, 6);
-        assert_eq!(removed(&first), [1, 4, 2, 5]);
-        assert_eq!(first.cursor.as_deref(), Some(&b"b"[..]));
-        let second = index.compact_step(first.cursor.as_ref(), 2, 6);
-        assert_eq!(removed(&second), [3, 6]);
-        assert_eq!(second.cursor, None);
-        assert!(index.keys.is_empty());
     }
 }

@@ -7,6 +7,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`memory`] | the backend that forgets everything when it stops |
+//! | [`redb`] | the backend on disk |
 //! | `index` | key → its versions, for every backend |
 //! | `hub` | running watches: replay from a revision, then live |
 
@@ -17,6 +18,7 @@ use tokio::sync::mpsc;
 mod hub;
 mod index;
 pub mod memory;
+pub mod redb;
 
 /// The number of a commit. The first one is 1; 0 means "before everything".
 pub type Revision = u64;
@@ -89,7 +91,8 @@ pub enum Durability {
     /// After it is on disk: it survives `kill -9` and loss of power.
     #[default]
     Durable,
-    /// At once: it reaches the disk with the next durable commit, or within a second.
+    /// At once: it reaches the disk with the next durable commit, or when the store is closed, or after
+    /// a while (see the backend's options). A crash before that loses it, but never its revision.
     Relaxed,
 }
 

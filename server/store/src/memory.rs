@@ -117,7 +117,11 @@ fn entry(key: Bytes, version: &Version<Bytes>) -> Option<Entry> {
 
 #[async_trait]
 impl History for RwLock<State> {
-    async fn replay(&self, after: Revision, limit: usize) -> Result<(Vec<Batch>, Revision), Error> {
+    async fn replay(
+        self: Arc<Self>,
+        after: Revision,
+        limit: usize,
+    ) -> Result<(Vec<Batch>, Revision), Error> {
         let state = self.read();
         let after = state.check(after)?;
         let batches: Vec<(Revision, Batch)> = state
@@ -200,7 +204,7 @@ impl Store for Memory {
         if revision > state.compacted {
             state.compacted = revision;
             state.log = state.log.split_off(&(revision + 1));
-            state.index.compact_step(None, usize::MAX, revision);
+            state.index.compact_step(b"", usize::MAX, revision);
         }
         Ok(())
     }

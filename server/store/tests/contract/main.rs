@@ -1,5 +1,8 @@
 //! What every store does: one suite, run over each backend.
 
+// In a test, a panic is how to fail, and what is printed is shown when it does.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 mod model;
 mod reads;
 mod watches;
@@ -32,6 +35,20 @@ fn memory() -> Subject {
     }
 }
 
+fn redb() -> Subject {
+    let dir = tempfile::tempdir().expect("a directory can be made");
+    let options = store::redb::Options {
+        // Each commit waits for the disk, and a slow watcher is as many behind as this.
+        watch_capacity: 100,
+        ..store::redb::Options::default()
+    };
+    let store = store::redb::Redb::open(dir.path(), options).expect("a new store can be opened");
+    Subject {
+        store: Arc::new(store),
+        _keep: Box::new(dir),
+    }
+}
+
 /// Runs each behaviour once a backend.
 macro_rules! suite {
     ($($backend:ident: $make:expr;)* => $behaviours:tt) => {
@@ -51,6 +68,7 @@ macro_rules! suite {
 
 suite! {
     memory: crate::memory();
+    redb: crate::redb();
     => {
         reads:
             a_new_store_is_empty_at_revision_zero

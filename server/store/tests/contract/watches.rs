@@ -50,7 +50,9 @@ pub(crate) async fn a_watch_delivers_the_events_of_a_commit_together_in_key_orde
 }
 
 pub(crate) async fn a_watch_from_the_past_replays_and_goes_on_without_gap(store: Subject) {
-    const COMMITS: u64 = 2000;
+    const COMMITS: u64 = 600;
+    const WATCHES: u64 = 20;
+    let mut guide = store.watch(b"k", 0).await.unwrap();
     let writer = tokio::spawn({
         let store = Arc::clone(&store);
         async move {
@@ -61,13 +63,12 @@ pub(crate) async fn a_watch_from_the_past_replays_and_goes_on_without_gap(store:
     });
     // Watches that start while it writes, at every distance from the head.
     let mut watches = Vec::new();
-    while store.revision() < COMMITS {
-        let after = store.revision() * (watches.len() as u64 % 5) / 4;
-        let watch = store.watch(b"k", after).await.unwrap();
-        if watches.len() < 20 {
-            watches.push((after, watch));
+    for n in 0..WATCHES {
+        for _ in 0..COMMITS / WATCHES {
+            next(&mut guide).await.unwrap();
         }
-        tokio::task::yield_now().await;
+        let after = store.revision() * (n % 5) / 4;
+        watches.push((after, store.watch(b"k", after).await.unwrap()));
     }
     writer.await.unwrap();
     for (after, mut watch) in watches {
