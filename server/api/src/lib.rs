@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`kind`] | the contract of a kind, and the facts that routes, discovery and tables derive from |
 //! | [`meta`] | what every object carries: names, labels, selectors, quantities, times |
-//! | [`patch`] | JSON patch, merge patch, strategic merge patch |
+//! | [`patch`] | JSON patch, merge patch, strategic merge patch, server-side apply |
 //! | [`schema`] | what fields a kind has, and how they merge |
 //! | [`wire`] | how objects are read and written: JSON |
 

@@ -2,10 +2,12 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`apply`] | server-side apply, and who owns which field |
 //! | [`json`] | RFC 6902, in the dialect of kube-apiserver's library |
 //! | [`merge`] | RFC 7386, its diff, and the three-way diff that `apply` uses for custom resources |
 //! | [`strategic`] | strategic merge patch, and the three-way diff that `apply` uses |
 
+pub mod apply;
 pub mod json;
 pub mod merge;
 pub mod strategic;

@@ -142,6 +142,12 @@ impl Schema {
         self.fields.get(at)
     }
 
+    /// Whether Go's encoder writes the field even when nothing is in it.
+    pub(crate) fn always_written(&self, field: &Field) -> bool {
+        let fields = self.always.iter().filter_map(|i| self.fields.get(*i));
+        fields.into_iter().any(|f| std::ptr::eq(f, field))
+    }
+
     /// The last part of the name, such as `PodSpec`: the name of the Go struct.
     pub fn short_name(&self) -> &'static str {
         self.name.rsplit('.').next().unwrap_or(self.name)
