@@ -139,7 +139,7 @@ pub(super) fn is_member(node: &Set) -> bool {
 /// The node with these elements below it; `None` if it says nothing.
 pub(super) fn node(member: bool, mut below: Set) -> Option<Value> {
     if below.is_empty() {
-        return member.then(|| Value::Object(below));
+        return member.then_some(Value::Object(below));
     }
     if member {
         below.insert(SELF.to_owned(), Value::Object(Set::new()));

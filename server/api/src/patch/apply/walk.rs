@@ -137,8 +137,8 @@ fn struct_difference(
         // Go's encoder writes these on both sides even when they are empty.
         let written = |side: Option<&Value>| side.is_some() && schema.always_written(field);
         let is_struct = matches!(field.kind, Type::Object(_));
-        let before = before.or_else(|| (is_struct && written(old)).then(|| empty()));
-        let after = after.or_else(|| (is_struct && written(new)).then(|| empty()));
+        let before = before.or_else(|| (is_struct && written(old)).then(empty));
+        let after = after.or_else(|| (is_struct && written(new)).then(empty));
         let (mut change, below) = difference(&field.kind, Some(field), before, after);
         // An absent list that is required is written as null, which is not absent.
         let null = field.required && matches!(field.kind, Type::List(_) | Type::Map(_));
