@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::args::{DryRun, DryRunFlag, Files, duration_flag};
 use crate::client::Request;
@@ -275,60 +275,15 @@ pub(crate) async fn until_gone(
     uid: Option<&str>,
     end: Instant,
 ) -> Result<()> {
-    let late = || {
-        Error::Plain(format!(
+    let gone = target::watch::until(context, wanted, |object| {
+        object.is_none_or(|object| uid.is_some_and(|uid| api::meta::uid(object) != uid))
+    });
+    let left = end.saturating_duration_since(Instant::now());
+    match tokio::time::timeout(left, gone).await {
+        Ok(result) => result.map(drop),
+        Err(_) => Err(Error::Plain(format!(
             "timed out waiting for the condition on {}/{}",
-            wanted.resource.qualified(),
-            wanted.name
-        ))
-    };
-    loop {
-        let fields = format!("metadata.name={}", wanted.name);
-        let collection = wanted.resource.path(Some(&wanted.namespace));
-        let list = context
-            .client()?
-            .json(Request::get(collection.as_str()).query("fieldSelector", &fields))
-            .await?;
-        let here = list["items"].as_array().and_then(|i| i.first());
-        if here.is_none_or(|object| uid.is_some_and(|uid| api::meta::uid(object) != uid)) {
-            return Ok(());
-        }
-        let version = list["metadata"]["resourceVersion"]
-            .as_str()
-            .unwrap_or_default();
-        let mut request = Request::get(collection)
-            .query("fieldSelector", fields)
-            .query("resourceVersion", version)
-            .query("watch", "true");
-        request.endless = true;
-        let left = end.saturating_duration_since(Instant::now());
-        let watched = tokio::time::timeout(left, deleted(context, request)).await;
-        match watched {
-            Err(_) => return Err(late()),
-            Ok(Ok(true)) => return Ok(()),
-            // The watch ended or could not go on from there: look again.
-            Ok(Ok(false)) => {}
-            Ok(Err(error)) if error.reason() == "Expired" => {}
-            Ok(Err(error)) => return Err(error),
-        }
+            wanted.resource.plural, wanted.name
+        ))),
     }
-}
-
-/// Whether a watch tells of a deletion before it ends.
-async fn deleted(context: &Context, request: Request) -> Result<bool> {
-    let mut response = context.client()?.response(request).await?;
-    let mut pending = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|e| e.to_string())? {
-        pending.extend_from_slice(&chunk);
-        while let Some(end) = pending.iter().position(|b| *b == b'\n') {
-            let line: Vec<u8> = pending.drain(..=end).collect();
-            let event: Value = serde_json::from_slice(&line).unwrap_or_default();
-            match event["type"].as_str() {
-                Some("DELETED") => return Ok(true),
-                Some("ERROR") => return Ok(false),
-                _ => {}
-            }
-        }
-    }
-    Ok(false)
 }

@@ -1,11 +1,23 @@
 //! The commands, a file each; a group is a folder. The order is that of kubectl's help, which its
 //! suggestions for misspelt commands follow.
 
+mod annotate;
+mod api_resources;
+mod api_versions;
 mod apply;
+mod cluster_info;
 mod config;
 mod delete;
+mod exec;
 mod get;
+mod label;
+mod logs;
+mod options;
+mod pairs;
+mod rollout;
+mod scale;
 mod version;
+mod wait;
 
 use clap::Subcommand;
 
@@ -17,9 +29,20 @@ use crate::error::Result;
 pub(crate) enum Command {
     Get(get::Get),
     Delete(delete::Delete),
+    Rollout(rollout::Rollout),
+    Scale(scale::Scale),
+    ClusterInfo(cluster_info::ClusterInfo),
+    Logs(logs::Logs),
+    Exec(exec::Exec),
     Apply(apply::Apply),
+    Wait(wait::Wait),
+    Label(label::Label),
+    Annotate(annotate::Annotate),
+    ApiResources(api_resources::ApiResources),
+    ApiVersions(api_versions::ApiVersions),
     Config(config::Config),
     Version(version::Version),
+    Options(options::Options),
 }
 
 impl Command {
@@ -28,9 +51,20 @@ impl Command {
         match self {
             Self::Get(command) => command.run(context).await,
             Self::Delete(command) => command.run(context).await,
+            Self::Rollout(command) => command.run(context).await,
+            Self::Scale(command) => command.run(context).await,
+            Self::ClusterInfo(command) => command.run(context).await,
+            Self::Logs(command) => command.run(context).await,
+            Self::Exec(command) => command.run(context).await,
             Self::Apply(command) => command.run(context).await,
+            Self::Wait(command) => command.run(context).await,
+            Self::Label(command) => command.run(context).await,
+            Self::Annotate(command) => command.run(context).await,
+            Self::ApiResources(command) => command.run(context).await,
+            Self::ApiVersions(command) => command.run(context).await,
             Self::Config(command) => command.run(context),
             Self::Version(command) => command.run(context).await,
+            Self::Options(command) => command.run(context),
         }
     }
 }

@@ -4,8 +4,10 @@ pub(crate) mod columns;
 pub(crate) mod json;
 pub(crate) mod jsonpath;
 pub(crate) mod kyaml;
+pub(crate) mod pods;
 pub(crate) mod sort;
 pub(crate) mod table;
+pub(crate) mod tabs;
 pub(crate) mod template;
 
 use serde_json::Value;

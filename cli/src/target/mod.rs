@@ -1,6 +1,8 @@
 //! What a command acts on: words such as `pods`, `po/x`, `deploy web`, selectors, and files.
 
 pub(crate) mod files;
+pub(crate) mod pods;
+pub(crate) mod watch;
 
 use std::collections::VecDeque;
 

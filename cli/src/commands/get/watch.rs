@@ -5,10 +5,10 @@ use serde_json::Value;
 use super::{Get, tables};
 use crate::client::Request;
 use crate::context::{Context, print};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::printer::table::{self, Layout};
 use crate::printer::{self, Format};
-use crate::target::{Resolved, Wanted};
+use crate::target::{Resolved, Wanted, watch};
 
 /// Lists and watches one thing.
 pub(super) async fn run(
@@ -80,34 +80,10 @@ async fn follow(
     if let Some(accept) = accept {
         request = request.accept(accept);
     }
-    let mut response = context.client()?.response(request).await?;
-    let mut pending = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|e| context_error(context, &e))?
-    {
-        pending.extend_from_slice(&chunk);
-        while let Some(end) = pending.iter().position(|b| *b == b'\n') {
-            let line: Vec<u8> = pending.drain(..=end).collect();
-            let event: Value = serde_json::from_slice(&line)
-                .map_err(|e| format!("unable to decode an event from the watch stream: {e}"))?;
-            let kind = event["type"].as_str().unwrap_or_default();
-            match kind {
-                "ERROR" => return Err(Error::status(event["object"].clone())),
-                "BOOKMARK" => {}
-                _ => each(kind, &event["object"])?,
-            }
-        }
-    }
-    Ok(())
-}
-
-fn context_error(context: &Context, error: &reqwest::Error) -> Error {
-    match context.client() {
-        Ok(client) => client.connect_error(error),
-        Err(error) => error,
-    }
+    watch::events(context, request, |kind, object| {
+        each(kind, object).map(|()| false)
+    })
+    .await
 }
 
 struct Shown<'a> {

@@ -1,0 +1,91 @@
+//! `rollout history`: the revisions that are kept, or one of them.
+
+use clap::Args;
+use serde_json::Value;
+
+use crate::args::{Files, Print};
+use crate::context::{Context, print};
+use crate::error::{Error, Result};
+use crate::printer::pods::pod_template;
+use crate::printer::{self, Format};
+
+/// View rollout history.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct History {
+    /// Types and names: deploy web, ds/x
+    words: Vec<String>,
+    #[command(flatten)]
+    files: Files,
+    #[command(flatten)]
+    print: Print,
+    /// The pod template of this revision
+    #[arg(long, default_value_t = 0)]
+    revision: i64,
+    /// Only objects whose labels fit
+    #[arg(long, short = 'l')]
+    selector: Option<String>,
+}
+
+impl History {
+    pub(crate) async fn run(self, context: &Context) -> Result<()> {
+        if self.revision < 0 {
+            return Err(format!("revision must be a positive integer: {}", self.revision).into());
+        }
+        let format = Format::parse(&self.print, false)?;
+        let (found, errors) =
+            super::objects(context, &self.words, &self.files, self.selector.as_ref()).await?;
+        for wanted in found {
+            let revisions = super::revisions(context, &wanted).await?;
+            let kind = wanted.resource.kind.as_str();
+            if !format.is_human() {
+                let chosen = revisions
+                    .iter()
+                    .rev()
+                    .find(|(n, _)| self.revision == 0 || *n == self.revision);
+                let Some((_, object)) = chosen else {
+                    return Err(missing(self.revision));
+                };
+                printer::outcome(&format, &self.print, object, &wanted.resource, "")?;
+                continue;
+            }
+            if self.revision > 0 {
+                let Some((_, object)) = revisions.iter().find(|(n, _)| *n == self.revision) else {
+                    return Err(missing(self.revision));
+                };
+                let cause = cause(object).filter(|c| *c != "<none>").map(str::to_owned);
+                print(&format!(
+                    "{} with revision #{}\n{}\n",
+                    wanted.display(),
+                    self.revision,
+                    pod_template(&super::template(object, kind), cause.as_deref())
+                ))?;
+                continue;
+            }
+            print(&format!("{} \n{}\n", wanted.display(), table(&revisions)))?;
+        }
+        Error::many(errors)
+    }
+}
+
+fn missing(revision: i64) -> Error {
+    Error::Plain(format!("unable to find the specified revision: {revision}"))
+}
+
+fn cause(object: &Value) -> Option<&str> {
+    api::meta::annotation(object, "kubernetes.io/change-cause")
+}
+
+fn table(revisions: &[(i64, Value)]) -> String {
+    let widest = revisions
+        .iter()
+        .map(|(n, _)| n.to_string().len())
+        .max()
+        .unwrap_or(0)
+        .max("REVISION".len());
+    let mut out = format!("{:widest$}  CHANGE-CAUSE\n", "REVISION");
+    for (number, object) in revisions {
+        let cause = cause(object).filter(|c| !c.is_empty()).unwrap_or("<none>");
+        out.push_str(&format!("{number:<widest$}  {cause}\n"));
+    }
+    out
+}
