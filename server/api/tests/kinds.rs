@@ -134,6 +134,38 @@ fn objects_become_what_the_real_server_makes_of_them() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
+/// `testdata/describe/<case>.json` holds an object, the objects it relates to, and what `kubectl
+/// describe` said of it. `UPDATE_DESCRIPTIONS=<address of kubectl proxy>` describes the object of
+/// that name again, with the program that `KUBECTL` names.
+#[test]
+fn descriptions_are_those_of_kubectl() {
+    let mut wrong = Vec::new();
+    for kind in KINDS {
+        let folder = folder_of(*kind).join("testdata/describe");
+        let entries = fs::read_dir(&folder).into_iter().flatten();
+        for path in entries.map(|e| e.expect("an entry").path()) {
+            let mut case = read(&path);
+            if let Ok(address) = std::env::var("UPDATE_DESCRIPTIONS") {
+                case = Server { address }.description(*kind, &case["object"]);
+                write(&path, &case);
+            }
+            let related: Vec<Vec<Value>> =
+                serde_json::from_value(case["related"].clone()).expect("lists of objects");
+            let now = case["now"].as_str().expect("a time").parse();
+            let text = kind.describe(&case["object"], &related, now.expect("a time"));
+            let text = json!(text.expect("a description").split('\n').collect::<Vec<_>>());
+            if text != case["text"] {
+                wrong.push(format!(
+                    "{}\n{}",
+                    path.display(),
+                    changes(&case["text"], &text)
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
 fn cases_in(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|e| e.expect("an entry").path()).collect();
@@ -360,6 +392,57 @@ impl Server {
         self.request("GET", path, accept, None)
     }
 
+    /// What kubectl says of an object, with all that it looks at.
+    fn description(&self, kind: &dyn Kind, object: &Value) -> Value {
+        let (name, namespace) = (meta::name(object), meta::namespace(object));
+        let mut object = self.json(
+            "GET",
+            &format!("{}/{name}", self.collection(kind, namespace)),
+            None,
+        );
+        forget_managers(&mut object);
+        let lists: Vec<Value> = kind
+            .related(&object)
+            .iter()
+            .map(|query| {
+                let other = KINDS.iter().find(|k| {
+                    let resource = k.resource();
+                    resource.group == query.group && resource.plural == query.plural
+                });
+                let other = *other.expect("a kind of ours");
+                let path = self.collection(other, query.namespace.as_deref().unwrap_or_default());
+                let path = path.replace("/namespaces//", "/");
+                let encode = |text: &str| text.replace('=', "%3D").replace(',', "%2C");
+                let (labels, fields) = (encode(&query.labels), encode(&query.fields));
+                let path = format!("{path}?labelSelector={labels}&fieldSelector={fields}");
+                let mut list = self.json("GET", &path, None)["items"].take();
+                list.as_array_mut()
+                    .expect("a list")
+                    .iter_mut()
+                    .for_each(forget_managers);
+                list
+            })
+            .collect();
+        let program = std::env::var("KUBECTL").unwrap_or_else(|_| "kubectl".to_owned());
+        let mut command = std::process::Command::new(program);
+        command.args([
+            "--server",
+            &self.address,
+            "describe",
+            kind.resource().singular,
+            name,
+        ]);
+        if !namespace.is_empty() {
+            command.args(["--namespace", namespace]);
+        }
+        let output = command.env("TZ", "UTC").output().expect("kubectl runs");
+        let now = std::time::SystemTime::now();
+        let now = jiff::Timestamp::try_from(now).expect("a time");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let text: Vec<&str> = text.split('\n').collect();
+        json!({"object": object, "related": lists, "now": now.to_string(), "text": text})
+    }
+
     /// Runs the steps for real, and cleans up.
     fn record(&self, kind: &dyn Kind, steps: &[Value]) -> Value {
         let name = meta::name(&steps[0]).to_owned();
@@ -407,6 +490,12 @@ impl Server {
             self.json("PUT", &format!("{own}/finalize"), Some(&object));
         }
         results.into()
+    }
+}
+
+fn forget_managers(object: &mut Value) {
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.remove("managedFields");
     }
 }
 

@@ -5,6 +5,7 @@ mod cell;
 mod check;
 mod coordination;
 mod core;
+mod description;
 mod names;
 mod payload;
 mod rbac;

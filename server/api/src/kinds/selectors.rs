@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::field::{Error, Path};
 use crate::kinds::read::{entries, has, items, text, texts};
 use crate::meta::name;
+use crate::meta::selector::Labels;
 
 /// The problems of a `LabelSelector`.
 pub(crate) fn validate(selector: &Value, path: &Path) -> Vec<Error> {
@@ -36,6 +37,16 @@ pub(crate) fn shown(selector: &Value) -> String {
         ));
     }
     format!("{{{}}}", parts.join(","))
+}
+
+/// A selector as descriptions show it: its requirements, or `<none>` where it selects nothing.
+pub(crate) fn formatted(selector: &Value) -> String {
+    let text = Labels::from_selector(selector).map(|labels| labels.to_string());
+    match text {
+        Err(_) => "<error>".to_owned(),
+        Ok(text) if text.is_empty() => "<none>".to_owned(),
+        Ok(text) => text,
+    }
 }
 
 fn requirement_problems(requirement: &Value, path: &Path) -> Vec<Error> {

@@ -2,6 +2,7 @@
 
 mod columns;
 mod default;
+mod describe;
 mod validate;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::workload;
 use crate::field;
-use crate::kind::{Column, Kind, Part, Resource, STORED, Scope};
+use crate::kind::{Column, Kind, Part, Query, Resource, STORED, Scope};
 use crate::kinds::names;
 use crate::kinds::read::int;
 
@@ -70,5 +71,13 @@ impl Kind for ReplicaSet {
 
     fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value> {
         columns::cells(object, now)
+    }
+
+    fn related(&self, object: &Value) -> Vec<Query> {
+        describe::related(object)
+    }
+
+    fn describe(&self, object: &Value, related: &[Vec<Value>], now: Timestamp) -> Option<String> {
+        Some(describe::describe(object, related, now))
     }
 }

@@ -2,6 +2,7 @@
 
 mod columns;
 mod default;
+mod describe;
 mod difference;
 pub(crate) mod spec;
 mod update;
@@ -11,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::field;
-use crate::kind::{Column, Kind, Part, Resource, STORED, Scope, Subresource};
+use crate::kind::{Column, Kind, Part, Query, Resource, STORED, Scope, Subresource};
 use crate::kinds::names;
 use crate::kinds::read::{flag, items, text};
 
@@ -124,5 +125,13 @@ impl Kind for Pod {
 
     fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value> {
         columns::cells(object, now)
+    }
+
+    fn related(&self, object: &Value) -> Vec<Query> {
+        describe::related(object)
+    }
+
+    fn describe(&self, object: &Value, related: &[Vec<Value>], now: Timestamp) -> Option<String> {
+        Some(describe::describe(object, related, now))
     }
 }

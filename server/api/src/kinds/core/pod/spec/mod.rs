@@ -8,6 +8,8 @@
 
 mod container;
 mod default;
+pub(crate) mod describe;
+mod describe_env;
 mod env;
 mod placement;
 mod probe;
