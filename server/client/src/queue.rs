@@ -289,7 +289,11 @@ where
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%key, %error, failures = queue.failures(&key), "will try again");
+                    // Conflicts with other writers are everyday and pass by themselves.
+                    match queue.failures(&key) {
+                        failures @ 3.. => tracing::warn!(%key, %error, failures, "will try again"),
+                        failures => tracing::debug!(%key, %error, failures, "will try again"),
+                    }
                     queue.add_rate_limited(key.clone());
                 }
             }

@@ -74,7 +74,7 @@ const CONTROLLERS: &[Controller] = &[
     Controller { account: "replicaset-controller", component: "replicaset-controller", run: |c| Box::pin(replicaset::run(c)) },
     Controller { account: "root-ca-cert-publisher", component: "root-ca-certificate-publisher-controller", run: |c| Box::pin(root_ca::run(c)) },
     Controller { account: "service-account-controller", component: "serviceaccount-controller", run: |c| Box::pin(service_account::run(c)) },
-    Controller { account: "taint-eviction-controller", component: "taint-eviction-controller", run: |c| Box::pin(taint_eviction::run(c)) },
+    Controller { account: "node-controller", component: "taint-eviction-controller", run: |c| Box::pin(taint_eviction::run(c)) },
 ];
 
 /// Runs all controllers until `shutdown`. `clients` gives a client for each identity: the service

@@ -1,71 +1,36 @@
-//! Writing `status`: a merge patch with what has changed, and nothing if nothing has.
+//! Writing `status`: the whole object to its `status` subresource, and nothing if nothing changes.
+//!
+//! An update rather than a patch, because that is what the controllers' roles allow, and because it
+//! fails when the decision was made on an old version.
 
 use std::fmt::Debug;
 
-use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::api::PostParams;
+use kube::{Api, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
 
-/// Makes the status of an object `new`, if it isn't. An object that is gone is no error.
-pub(crate) async fn write<K, S>(
+/// Changes the status of an object with `set`, if that changes anything. An object that is gone is
+/// no error; one that has another version by now is a conflict.
+pub(crate) async fn write<K>(
     objects: &Api<K>,
-    name: &str,
-    old: Option<&S>,
-    new: &S,
+    object: &K,
+    set: impl FnOnce(&mut K),
 ) -> kube::Result<()>
 where
-    K: Clone + DeserializeOwned + Debug,
-    S: Serialize,
+    K: Resource + Clone + DeserializeOwned + Debug + PartialEq + Serialize,
 {
-    let old = old.map_or_else(Map::new, fields);
-    let Some(changes) = changes(&old, fields(new)) else {
+    let mut new = object.clone();
+    set(&mut new);
+    if new == *object {
         return Ok(());
-    };
-    let patch = Patch::Merge(json!({ "status": changes }));
-    let result = objects
-        .patch_status(name, &PatchParams::default(), &patch)
-        .await;
-    match result {
+    }
+    let name = object.meta().name.as_deref().unwrap_or_default();
+    match objects
+        .replace_status(name, &PostParams::default(), &new)
+        .await
+    {
         Err(error) if client::object::is_not_found(&error) => Ok(()),
         other => other.map(drop),
-    }
-}
-
-fn fields<S: Serialize>(status: &S) -> Map<String, Value> {
-    match serde_json::to_value(status) {
-        Ok(Value::Object(fields)) => fields,
-        // A status is a struct of plain data.
-        _ => Map::new(),
-    }
-}
-
-/// The merge patch from one set of fields to another, `None` if they are the same.
-fn changes(old: &Map<String, Value>, new: Map<String, Value>) -> Option<Map<String, Value>> {
-    let mut changes = Map::new();
-    for field in old.keys().filter(|field| !new.contains_key(*field)) {
-        changes.insert(field.clone(), Value::Null);
-    }
-    for (field, value) in new {
-        if old.get(&field) != Some(&value) {
-            changes.insert(field, value);
-        }
-    }
-    (!changes.is_empty()).then_some(changes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_patch_holds_what_changed_and_nulls_for_what_went() {
-        let map = |value: Value| value.as_object().expect("an object").clone();
-        let old = map(json!({"replicas": 1, "readyReplicas": 1, "conditions": []}));
-        let new = map(json!({"replicas": 2, "conditions": []}));
-        let expected = map(json!({"replicas": 2, "readyReplicas": null}));
-        assert_eq!(changes(&old, new), Some(expected));
-        assert_eq!(changes(&old, old.clone()), None);
     }
 }

@@ -123,21 +123,21 @@ impl Controller {
         let observed = self.observe(&key, &deployment);
         let plan = plan::plan(&observed);
         let deployments: Api<Deployment> = self.context.api(&key.namespace);
-        let old = deployment.status.as_ref();
+        let mut current = (*deployment).clone();
         for action in &plan.actions {
-            if let Err(error) = self.perform(&key, &deployment, action).await {
-                if let (Action::Create(set), false) =
-                    (action, object::is_namespace_terminating(&error))
-                {
+            if let Err(error) = self.perform(&key, &mut current, action).await {
+                let gone = object::is_namespace_terminating(&error);
+                if let (Action::Create(set), false) = (action, gone) {
                     let (name, text) = (sets::name(set), object::message(&error));
                     let failed =
-                        status::with_creation_failure(&deployment, name, &text, Timestamp::now());
-                    crate::status::write(&deployments, &key.name, old, &failed).await?;
+                        status::with_creation_failure(&current, name, &text, Timestamp::now());
+                    crate::status::write(&deployments, &current, |d| d.status = Some(failed))
+                        .await?;
                 }
                 return settle(error);
             }
         }
-        crate::status::write(&deployments, &key.name, old, &plan.status).await?;
+        crate::status::write(&deployments, &current, |d| d.status = Some(plan.status)).await?;
         Ok(plan
             .again_in_seconds
             .map(|s| Duration::from_secs(s.unsigned_abs())))
@@ -166,7 +166,7 @@ impl Controller {
     async fn perform(
         &self,
         key: &Key,
-        deployment: &Deployment,
+        deployment: &mut Deployment,
         action: &Action,
     ) -> kube::Result<()> {
         let sets: Api<ReplicaSet> = self.context.api(&key.namespace);
@@ -206,15 +206,11 @@ impl Controller {
             }
             Action::Revision(revision) => {
                 let deployments: Api<Deployment> = self.context.api(&key.namespace);
-                let annotations = json!({ sets::REVISION: revision.to_string() });
-                let patch = json!({"metadata": {
-                    "annotations": annotations,
-                    "resourceVersion": deployment.metadata.resource_version,
-                }});
-                let params = PatchParams::default();
-                deployments
-                    .patch_metadata(&key.name, &params, &Patch::Merge(patch))
-                    .await?;
+                let annotations = deployment.metadata.annotations.get_or_insert_default();
+                annotations.insert(sets::REVISION.to_owned(), revision.to_string());
+                let params = PostParams::default();
+                // Later writes of this attempt go on from the version that this one makes.
+                *deployment = deployments.replace(&key.name, &params, deployment).await?;
                 Ok(())
             }
         }
@@ -247,13 +243,12 @@ impl Controller {
                     // Made by an earlier attempt that the view does not show yet.
                     return Ok(());
                 }
-                let status = deployment.status.as_ref();
-                let count = status.and_then(|s| s.collision_count).unwrap_or(0) + 1;
-                let patch = Patch::Merge(json!({"status": {"collisionCount": count}}));
                 let deployments: Api<Deployment> = self.context.api(&key.namespace);
-                deployments
-                    .patch_status(&key.name, &PatchParams::default(), &patch)
-                    .await?;
+                let count_up = |d: &mut Deployment| {
+                    let status = d.status.get_or_insert_default();
+                    *status.collision_count.get_or_insert(0) += 1;
+                };
+                crate::status::write(&deployments, deployment, count_up).await?;
                 Err(error)
             }
             Err(error) => Err(error),

@@ -55,7 +55,7 @@ async fn sync(context: &Context, name: String) -> kube::Result<Option<Duration>>
         contents,
         now: Timestamp::now(),
     });
-    crate::status::write(&all, &name, namespace.status.as_ref(), &plan.status).await?;
+    crate::status::write(&all, &namespace, |n| n.status = Some(plan.status)).await?;
     if let Some(finalizers) = plan.finalize {
         finalize(context, &namespace, &finalizers).await?;
         return Ok(None);

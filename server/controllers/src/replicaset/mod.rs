@@ -125,7 +125,7 @@ impl Controller {
         };
         let status = plan::with_outcome(plan.status, reason, Timestamp::now());
         let sets: Api<ReplicaSet> = self.context.api(&key.namespace);
-        crate::status::write(&sets, &key.name, set.status.as_ref(), &status).await?;
+        crate::status::write(&sets, &set, |set| set.status = Some(status)).await?;
         match error {
             Some(error) => Err(error),
             None => Ok(plan

@@ -11,7 +11,7 @@ use client::object;
 use client::{Queue, queue};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::PostParams;
 
 use crate::Context;
 use plan::{Action, Observed};
@@ -60,11 +60,13 @@ async fn sync(context: &Context, namespace: String) -> kube::Result<Option<Durat
             created.map(drop)
         }
         Action::Update(map) => {
-            let patch = Patch::Merge(serde_json::json!({
-                "metadata": {"annotations": map.metadata.annotations},
-                "data": map.data,
-            }));
-            maps.patch(NAME, &PatchParams::default(), &patch)
+            let mut new = observed.config_map.clone().unwrap_or_default();
+            new.metadata
+                .annotations
+                .get_or_insert_default()
+                .extend(map.metadata.annotations.unwrap_or_default());
+            new.data = map.data;
+            maps.replace(NAME, &PostParams::default(), &new)
                 .await
                 .map(drop)
         }
