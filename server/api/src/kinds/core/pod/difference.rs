@@ -149,7 +149,7 @@ mod tests {
         new["dnsPolicy"] = "None".into();
         assert_eq!(
             between(&old, &new),
-            "@@ -2,6 +2,6 @@\n  \"B\": 2,\n  \"C\": 3,\n- \"DnsPolicy\": \"Default\",\n+ \"DnsPolicy\": \"None\",\n  \"E\": 5,\n  \"F\": 6,\n"
+            "@@ -2,7 +2,7 @@\n  \"A\": 1,\n  \"B\": 2,\n  \"C\": 3,\n- \"DnsPolicy\": \"Default\",\n+ \"DnsPolicy\": \"None\",\n  \"E\": 5,\n  \"F\": 6,\n  \"G\": 7\n"
         );
     }
 
