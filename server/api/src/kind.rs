@@ -223,7 +223,8 @@ pub fn prepare_create(resource: &Resource, object: &mut Value) {
 /// What [`Kind::prepare_update`] does unless a kind says otherwise.
 pub fn prepare_update(resource: &Resource, part: Part, new: &mut Value, stored: &Value) {
     match part {
-        Part::Main => {
+        // What else writes to the object, such as `scale`, changes the spec and never the status.
+        Part::Main | Part::Other(_) => {
             if resource.subresource("status").is_some() {
                 copy_field(stored, new, "status");
             }
@@ -241,7 +242,6 @@ pub fn prepare_update(resource: &Resource, part: Part, new: &mut Value, stored: 
             set_or_remove(&mut new["metadata"], "resourceVersion", version);
             set_or_remove(&mut new["metadata"], "managedFields", managed);
         }
-        Part::Other(_) => {}
     }
 }
 

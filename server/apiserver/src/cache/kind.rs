@@ -41,6 +41,9 @@ struct State {
     last: Revision,
 }
 
+/// A namespace, a name, and the object that is there now, if there is one.
+pub(super) type Put = (String, String, Option<Object>);
+
 /// Changes that a watcher has not seen.
 pub(crate) enum Missed {
     /// These, oldest first.
@@ -196,27 +199,19 @@ impl KindCache {
     }
 
     /// Takes in the changes of one commit. `None` in place of an object is a deletion.
-    pub(super) fn apply(
-        &self,
-        revision: Revision,
-        changes: Vec<(String, String, Option<Object>)>,
-    ) -> Vec<Arc<Event>> {
+    pub(super) fn apply(&self, revision: Revision, changes: Vec<Put>) {
         let mut state = self.state.write();
-        let mut events = Vec::with_capacity(changes.len());
         for (namespace, name, object) in changes {
             let current = object.map(Arc::new);
             let previous = state.put(&namespace, &name, current.clone());
             if previous.is_none() && current.is_none() {
                 continue;
             }
-            let event = Arc::new(Event::new(revision, previous, current));
-            state.push(event.clone());
-            events.push(event);
+            state.push(Arc::new(Event::new(revision, previous, current)));
         }
         state.last = revision;
         drop(state);
         self.changed.send_replace(revision);
-        events
     }
 }
 

@@ -23,6 +23,7 @@ use serde_json::Value;
 use store::{Revision, Store};
 use tokio::sync::watch;
 
+use kind::Put;
 pub(crate) use kind::{KindCache, Missed};
 pub(crate) use object::{Event, Object, line};
 
@@ -131,7 +132,7 @@ impl Cache {
         let Some(revision) = batch.last().map(|event| event.revision) else {
             return;
         };
-        let mut changes: Vec<(&Arc<KindCache>, Vec<(String, String, Option<Object>)>)> = Vec::new();
+        let mut changes: Vec<(&Arc<KindCache>, Vec<Put>)> = Vec::new();
         for event in batch {
             let Some((prefix, namespace, name)) = keys::split(&event.key) else {
                 continue;

@@ -37,7 +37,7 @@ pub(crate) async fn patch(call: &Call, part: Part, body: &Bytes) -> Result<Respo
         part,
         options: &options,
         create: false,
-        applied: false,
+        owned: false,
     };
     let written = write::change(call, &change, |present| {
         let present = present.ok_or_else(|| Error::not_found(call.resource(), &call.name))?;

@@ -31,7 +31,7 @@ pub(crate) async fn update(call: &Call, part: Part, body: &Bytes) -> Result<Resp
         part,
         options: &options,
         create: part == Part::Main && policy::creates_on_update(resource),
-        applied: false,
+        owned: false,
     };
     let written = write::change(call, &change, |_| Ok(object.clone())).await?;
     respond::object(call, if written.created { 201 } else { 200 }, written.json)

@@ -9,6 +9,7 @@
 use api::field;
 use api::kind::{Part, Resource};
 use api::meta::{self, validate};
+use api::patch::apply::Manager;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -79,8 +80,8 @@ pub(crate) struct Change<'a> {
     pub(crate) options: &'a WriteOptions,
     /// Whether a missing object is created from what `make` gives for `None`.
     pub(crate) create: bool,
-    /// Whether the manager's entry is one of server-side apply, which `make` has already written.
-    pub(crate) applied: bool,
+    /// Whether `metadata.managedFields` is settled: `make` has written it, or nobody is to own what changes.
+    pub(crate) owned: bool,
 }
 
 /// Changes the object that the URL names: `make` gives the new one for the stored one, and is asked again
@@ -97,19 +98,12 @@ pub(crate) async fn change(
                 return Err(Error::not_found(call.resource(), &call.name));
             }
             let new = make(None)?;
-            return insert(call, new, change.options, change.applied).await;
+            return insert(call, new, change.options, change.owned).await;
         };
         let mut new = make(Some(&old.value))?;
         prepare(call, change, &mut new, &old)?;
+        own(call, change, Some(&old.value), &mut new);
         admit(call, Operation::Update, change, &mut new, Some(&old.value)).await?;
-        own(
-            call,
-            change.options,
-            change.part,
-            change.applied,
-            Some(&old.value),
-            &mut new,
-        );
         check(call, change.part, &new, &old.value)?;
         if new == old.value {
             return Ok(Written {
@@ -151,7 +145,7 @@ pub(crate) async fn insert(
     call: &Call,
     mut new: Value,
     options: &WriteOptions,
-    applied: bool,
+    owned: bool,
 ) -> Result<Written> {
     let resource = call.resource();
     begin(call, &mut new);
@@ -161,10 +155,10 @@ pub(crate) async fn insert(
         part: Part::Main,
         options,
         create: true,
-        applied,
+        owned,
     };
+    own(call, &change, None, &mut new);
     admit(call, Operation::Create, &change, &mut new, None).await?;
-    own(call, options, Part::Main, applied, None, &mut new);
     let mut problems = validate::object_meta(resource, call.kind, &new);
     problems.extend(call.kind.validate(&new));
     refuse(resource, meta::name(&new), &problems)?;
@@ -304,27 +298,46 @@ async fn admit(
     call.app.admission.admit(&review, new).await
 }
 
-/// Notes in `metadata.managedFields` who has set what.
-fn own(
-    call: &Call,
-    options: &WriteOptions,
-    part: Part,
-    applied: bool,
-    old: Option<&Value>,
-    new: &mut Value,
-) {
+/// Notes in `metadata.managedFields` who has set what. This comes before admission: what plugins add
+/// belongs to nobody.
+fn own(call: &Call, change: &Change<'_>, old: Option<&Value>, new: &mut Value) {
     let resource = call.resource();
-    if applied {
+    if change.owned {
         return;
     }
     let Some(schema) = api::schema::of(resource.schema) else {
         return;
     };
-    let _ = (call, options, part, old, new, schema);
+    let name = call.manager(&change.options.manager);
+    let api_version = resource.api_version();
+    let manager = manager(call, &name, change.part, &api_version);
+    api::patch::apply::update(schema, old, new, &manager);
+}
+
+/// Who makes this change.
+pub(crate) fn manager<'a>(
+    call: &Call,
+    name: &'a str,
+    part: Part,
+    api_version: &'a str,
+) -> Manager<'a> {
+    let has_status = call.resource().subresource("status").is_some();
+    let ignored: &[&str] = match part {
+        Part::Main if has_status => &["status"],
+        Part::Status => &["spec"],
+        Part::Main | Part::Other(_) => &[],
+    };
+    Manager {
+        name,
+        subresource: subresource(part),
+        api_version,
+        time: Timestamp::now(),
+        ignored,
+    }
 }
 
 /// The name of the subresource that writes a part, empty for the object itself.
-pub(crate) fn subresource(part: Part) -> &'static str {
+fn subresource(part: Part) -> &'static str {
     match part {
         Part::Main => "",
         Part::Status => "status",

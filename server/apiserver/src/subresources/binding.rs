@@ -36,7 +36,8 @@ pub(crate) async fn create(call: &Call, body: &Bytes) -> Result<Response> {
         part: Part::Other("binding"),
         options: &options,
         create: false,
-        applied: false,
+        // As in Kubernetes: the scheduler puts the pod, and does not own its place.
+        owned: true,
     };
     write::change(call, &change, |pod| {
         let pod = pod.ok_or_else(|| Error::not_found(call.resource(), &call.name))?;

@@ -58,7 +58,7 @@ async fn change(
         part: Part::Other("scale"),
         options,
         create: false,
-        applied: false,
+        owned: false,
     };
     let written = write::change(call, &change, |object| {
         let object = object.ok_or_else(|| Error::not_found(call.resource(), &call.name))?;
