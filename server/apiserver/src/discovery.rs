@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha512};
 
 use crate::negotiate::Form;
 use crate::respond;
+use crate::subresources;
 
 /// The groups, in the order in which kubectl resolves bare names. Those that are not here come after.
 const ORDER: &[&str] = &[
@@ -170,7 +171,7 @@ pub(crate) fn resources(group: &str, version: &str) -> Value {
     for kind in kinds(group, version).unwrap_or_default() {
         let resource = kind.resource();
         resources.push(listed(resource));
-        resources.extend(resource.subresources.iter().map(|part| {
+        resources.extend(subresources::of(resource).map(|part| {
             let mut entry = json!({
                 "name": format!("{}/{}", resource.plural, part.name),
                 "singularName": "",
@@ -281,7 +282,7 @@ fn discovered(resource: &Resource) -> Value {
     if !resource.categories.is_empty() {
         entry["categories"] = json!(resource.categories);
     }
-    let parts = resource.subresources.iter().map(|part| {
+    let parts = subresources::of(resource).map(|part| {
         json!({
             "subresource": part.name,
             "responseKind": response(part.body.unwrap_or(own)),

@@ -16,6 +16,7 @@ use crate::discovery;
 use crate::negotiate::Form;
 use crate::query::Query;
 use crate::respond;
+use crate::subresources;
 
 const GROUP_VERSION_KIND: &str = "x-kubernetes-group-version-kind";
 
@@ -68,7 +69,7 @@ fn document(path: &str, kinds: &[&'static dyn Kind]) -> Value {
                 schemas.insert(list, listed(resource));
             }
         }
-        let parts = resource.subresources.iter().filter_map(|part| part.body);
+        let parts = subresources::of(resource).filter_map(|part| part.body);
         wanted.extend(parts.filter_map(|(group, version, kind)| by_kind(group, version, kind)));
     }
     wanted.extend(schema::of(
@@ -137,7 +138,7 @@ fn operations(root: &str, resource: &Resource, paths: &mut Map<String, Value>) {
         }
     }
     paths.insert(format!("{place}/{{name}}"), one.into());
-    for part in resource.subresources {
+    for part in subresources::of(resource) {
         let mut operations = Map::new();
         for (verb, method) in [
             ("get", "get"),

@@ -155,7 +155,8 @@ impl Target {
             Scope::Cluster => namespace.is_empty(),
             Scope::Namespaced => name.is_empty() || !namespace.is_empty(),
         };
-        let part = subresource.is_empty() || resource.subresource(subresource).is_some();
+        let part = subresource.is_empty()
+            || subresources::of(resource).any(|part| part.name == subresource);
         (fits && part).then(|| {
             Self::Objects(Objects {
                 kind,

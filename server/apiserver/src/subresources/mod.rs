@@ -14,11 +14,31 @@ use axum::response::Response;
 use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
 
-use api::kind::Part;
+use api::kind::{Part, Resource, Subresource};
 
 use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::handlers;
+
+/// The subresources that are served, wherever a kind has them.
+const SERVED: &[&str] = &[
+    "binding",
+    "ephemeralcontainers",
+    "eviction",
+    "exec",
+    "finalize",
+    "log",
+    "resize",
+    "scale",
+    "status",
+    "token",
+];
+
+/// The subresources of a kind that are served: clients are told of no others.
+pub(crate) fn of(resource: &Resource) -> impl Iterator<Item = &'static Subresource> + use<> {
+    let parts = resource.subresources.iter();
+    parts.filter(|part| SERVED.contains(&part.name))
+}
 
 /// Answers a request for a subresource: a line a subresource.
 pub(crate) async fn serve(
