@@ -18,11 +18,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+pub(crate) mod capabilities;
+pub(crate) mod cgroup;
 mod container;
 mod error;
 mod exec;
+pub(crate) mod rootfs;
 mod sandbox;
+pub(crate) mod seccomp;
+pub(crate) mod spec;
 mod state;
+pub(crate) mod user;
 
 pub use container::{
     Capabilities, ContainerSpec, Mount, Propagation, Resources, Seccomp, Security,
