@@ -1,6 +1,7 @@
 //! The interface that the pod agent drives: pods, their containers, exec, statistics.
 //!
-//! [`Runtime`] and [`Pod`] are traits, so that the agent is tested with a fake.
+//! [`Runtime`] and [`Pod`] are traits, so that the agent is tested with a fake;
+//! [`Local`] is what runs real containers on this machine, each pod by a shim of its own.
 //!
 //! The interface is *level-triggered*: [`Pod::state`] is a watch on everything that is known of the pod's
 //! containers. Whoever was away (an agent that restarted) reads the present state and has missed nothing,
@@ -23,11 +24,15 @@ pub(crate) mod cgroup;
 mod container;
 mod error;
 mod exec;
+mod local;
+mod local_pod;
 pub(crate) mod rootfs;
 mod sandbox;
 pub(crate) mod seccomp;
 pub(crate) mod spec;
 mod state;
+mod teardown;
+mod terminal;
 pub(crate) mod user;
 
 pub use container::{
@@ -35,8 +40,10 @@ pub use container::{
 };
 pub use error::Error;
 pub use exec::{ExecSession, ExecSpec};
+pub use local::{Local, Options};
 pub use sandbox::{Dns, HostAlias, PodSandbox};
 pub use state::{Container, ContainerStats, Exit, NetworkStats, Phase, PodState, PodStats};
+pub use teardown::teardown;
 
 /// Makes pods on one machine.
 #[async_trait]

@@ -266,11 +266,6 @@ fn action(name: &str, errno: Option<u32>) -> Result<SeccompAction, Error> {
 }
 
 impl Filters {
-    /// Whether there is anything to install.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Installs the filters in the calling process; they can't be taken off again.
     ///
     /// Needs CAP_SYS_ADMIN, or no-new-privileges. Allocates nothing, so it can run right after a fork.
