@@ -116,8 +116,8 @@ impl Unpacker<'_> {
         let kind = entry.header().entry_type();
         let mut set = || -> std::io::Result<i64> {
             let header = entry.header();
-            let (uid, gid) = (header.uid()? as u32, header.gid()? as u32);
-            let (mode, seconds) = (header.mode()?, header.mtime()? as i64);
+            let (uid, gid) = owner(header);
+            let (mode, seconds) = (header.mode()?, header.mtime().unwrap_or(0) as i64);
             std::os::unix::fs::lchown(target, Some(uid), Some(gid))?;
             if kind != EntryType::Symlink {
                 std::fs::set_permissions(target, Permissions::from_mode(mode & 0o7777))?;
@@ -145,7 +145,7 @@ impl Unpacker<'_> {
     fn apply_root<R: Read>(&mut self, entry: &Entry<'_, R>) -> Result<(), Error> {
         let set = || -> std::io::Result<()> {
             let header = entry.header();
-            let (uid, gid) = (header.uid()? as u32, header.gid()? as u32);
+            let (uid, gid) = owner(header);
             std::os::unix::fs::lchown(self.root, Some(uid), Some(gid))?;
             let mode = Permissions::from_mode(header.mode()? & 0o7777);
             std::fs::set_permissions(self.root, mode)
@@ -207,6 +207,12 @@ impl Unpacker<'_> {
         }
         Ok(Some(folder.join(last)))
     }
+}
+
+/// User and group; some writers leave the fields empty and mean root.
+fn owner(header: &tar::Header) -> (u32, u32) {
+    let id = |field: std::io::Result<u64>| field.map_or(0, |id| id as u32);
+    (id(header.uid()), id(header.gid()))
 }
 
 /// Whether a relative link target leads above the root of the layer.

@@ -62,7 +62,7 @@ pub(crate) fn is_hex(text: &str) -> bool {
 }
 
 fn is_host(text: &str) -> bool {
-    !text.is_empty()
+    text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[')
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))

@@ -100,9 +100,7 @@ impl Network {
         let address = self.addresses.allocate(uid)?;
         let link = format!("veth{}", hash(&format!("{}/{uid}", self.name), 10));
         // A link of that name can only be left from a shim that died half-way.
-        if route::index(&link).is_some() {
-            Route::open()?.delete(&link)?;
-        }
+        Route::open()?.delete(&link)?;
         Ok(Attachment {
             bridge: route::require(&self.name)?,
             link,
@@ -114,9 +112,7 @@ impl Network {
 
     /// Takes a pod's link away and its address back; neither needs to be there.
     pub(crate) fn release(&self, uid: &str, attachment: &Attachment) -> Result<(), Error> {
-        if route::index(&attachment.link).is_some() {
-            Route::open()?.delete(&attachment.link)?;
-        }
+        Route::open()?.delete(&attachment.link)?;
         self.addresses.release(uid, attachment.address)
     }
 }
@@ -146,14 +142,7 @@ pub fn teardown(run_dir: &Path) -> Result<(), Error> {
         let mut route = Route::open()?;
         let ports = PathBuf::from(format!("/sys/class/net/{name}/brif"));
         for port in std::fs::read_dir(&ports).into_iter().flatten().flatten() {
-            let port = port.file_name().to_string_lossy().into_owned();
-            // Another process may remove it at the same time: gone is gone.
-            if route::index(&port).is_some()
-                && let Err(error) = route.delete(&port)
-                && route::index(&port).is_some()
-            {
-                return Err(error);
-            }
+            route.delete(&port.file_name().to_string_lossy())?;
         }
         route.delete(&name)?;
     }

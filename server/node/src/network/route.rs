@@ -55,7 +55,9 @@ impl Route {
         self.send(message, || format!("make bridge {name}"))
     }
 
-    /// Makes a pair: one end here, on the bridge; the other, under `peer`, in the namespace of a process. Both are up.
+    /// Makes a pair: one end here, on the bridge; the other, under `peer`, in the namespace of a process.
+    ///
+    /// Only the first is up: the kernel refuses to bring up the other before the two know of each other.
     pub(super) fn make_pair(
         &mut self,
         name: &str,
@@ -69,7 +71,7 @@ impl Route {
             .attribute(libc::IFLA_MASTER, &bridge.to_ne_bytes())
             .nested(libc::IFLA_LINKINFO, &[], |info| {
                 info.text(INFO_KIND, "veth").nested(INFO_DATA, &[], |data| {
-                    data.nested(VETH_INFO_PEER, &link(0, UP, UP), |other| {
+                    data.nested(VETH_INFO_PEER, &link(0, 0, 0), |other| {
                         other
                             .text(libc::IFLA_IFNAME, peer)
                             .attribute(libc::IFLA_NET_NS_PID, &process.to_ne_bytes());
@@ -84,11 +86,14 @@ impl Route {
         self.send(message, || format!("set link {index} up"))
     }
 
-    /// Deletes a link of the socket's namespace by name.
+    /// Deletes a link of the socket's namespace by name. One that is gone is no error: a pair goes with its pod's namespace.
     pub(super) fn delete(&mut self, name: &str) -> Result<(), Error> {
         let mut message = Message::new(libc::RTM_DELLINK, 0, &link(0, 0, 0));
         message.text(libc::IFLA_IFNAME, name);
-        self.send(message, || format!("delete link {name}"))
+        match self.0.request(message) {
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
+            other => other.map_err(Error::netlink(format!("delete link {name}"))),
+        }
     }
 
     /// Adds an address; one that is there already is as good.

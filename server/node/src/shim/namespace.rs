@@ -185,6 +185,9 @@ pub(super) fn start_init() -> Result<i32, Error> {
 }
 
 fn be_init() -> ! {
+    // Among what was inherited is the pipe whose end tells the agent that the pod is ready.
+    // SAFETY: closes descriptors of a process that uses none of them from here on.
+    unsafe { libc::syscall(libc::SYS_close_range, 0, libc::c_uint::MAX, 0) };
     // Without the shim there is nobody to end the pod: this ends all of it, as the first process' end ends a namespace.
     let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
     let mut awaited = SigSet::empty();
