@@ -151,9 +151,9 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
     };
     // redb reports most damage as an error, and some by a panic (see `Database::open`).
     let opened = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        let database = source.open()?;
-        let (state, view) = load(&database)?;
-        Ok::<_, redb::Error>((database, state, view))
+        // Read first without writing to it: a damaged file stays as it is.
+        let (state, view) = load(&source.open_read_only()?)?;
+        Ok::<_, redb::Error>((source.open()?, state, view))
     }));
     let (database, state, view) = match opened {
         Ok(Ok(opened)) => opened,

@@ -35,8 +35,8 @@ struct Current {
 pub(super) struct Stage<'a> {
     shared: &'a Shared,
     /// The revision of the newest commit, of this stage or before it.
-    pub(super) revision: Revision,
-    pub(super) commits: Vec<Commit>,
+    revision: Revision,
+    commits: Vec<Commit>,
     /// The keys that the stage has written; `None` for one that it has deleted.
     touched: HashMap<Bytes, Option<Current>>,
     /// The disk, once a value is needed from it.
@@ -53,6 +53,16 @@ impl<'a> Stage<'a> {
             touched: HashMap::new(),
             disk: None,
         }
+    }
+
+    /// How many commits there are.
+    pub(super) fn len(&self) -> usize {
+        self.commits.len()
+    }
+
+    /// The commits, and the newest revision. Lets go of the disk, which the writer may have to replace.
+    pub(super) fn finish(self) -> (Vec<Commit>, Revision) {
+        (self.commits, self.revision)
     }
 
     /// Checks a transaction and stages its commit.

@@ -167,16 +167,14 @@ impl Writer {
         let mut durable = false;
         for (transaction, reply) in round.commits {
             let relaxed = transaction.durability == Durability::Relaxed;
-            let before = stage.commits.len();
+            let before = stage.len();
             let outcome = stage.commit(transaction);
-            let writes = stage.commits.len() > before;
+            let writes = stage.len() > before;
             self.relaxed |= writes && relaxed;
             durable |= writes && !relaxed;
             answers.push((reply, outcome));
         }
-        let Stage {
-            commits, revision, ..
-        } = stage;
+        let (commits, revision) = stage.finish();
         let compact = round
             .compact
             .and_then(|(revision, reply)| self.accept(revision, reply));

@@ -39,7 +39,7 @@ fn redb() -> Subject {
     let dir = tempfile::tempdir().expect("a directory can be made");
     let options = store::redb::Options {
         // Each commit waits for the disk, and a slow watcher is as many behind as this.
-        watch_capacity: 100,
+        watch_capacity: 250,
         ..store::redb::Options::default()
     };
     let store = store::redb::Redb::open(dir.path(), options).expect("a new store can be opened");

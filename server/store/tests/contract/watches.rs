@@ -50,7 +50,7 @@ pub(crate) async fn a_watch_delivers_the_events_of_a_commit_together_in_key_orde
 }
 
 pub(crate) async fn a_watch_from_the_past_replays_and_goes_on_without_gap(store: Subject) {
-    const COMMITS: u64 = 600;
+    const COMMITS: u64 = 200;
     const WATCHES: u64 = 20;
     let mut guide = store.watch(b"k", 0).await.unwrap();
     let writer = tokio::spawn({
