@@ -9,7 +9,7 @@
 //! | [`meta`] | what every object carries: names, labels, selectors, quantities, times |
 //! | [`patch`] | JSON patch, merge patch, strategic merge patch, server-side apply |
 //! | [`schema`] | what fields a kind has, and how they merge |
-//! | [`wire`] | how objects are read and written: JSON |
+//! | [`wire`] | how objects are read and written: JSON, YAML |
 
 pub mod auth;
 pub mod field;

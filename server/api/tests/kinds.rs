@@ -176,7 +176,11 @@ fn cases_in(folder: &Path) -> Vec<PathBuf> {
 
 fn documents(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).expect("a readable case");
-    serde_saphyr::from_multiple(&text).expect("a case in YAML")
+    let documents = api::wire::yaml::documents(&text).expect("a case in YAML");
+    documents
+        .into_iter()
+        .map(|document| document.value)
+        .collect()
 }
 
 fn read(path: &Path) -> Value {
