@@ -397,3 +397,6 @@ async fn remove_orphan(shared: Arc<Shared>, orphan: Arc<dyn runtime::Pod>) {
         tracing::warn!(uid, %error, "volumes of an orphan not removed");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,8 @@ pub mod shim;
 mod statics;
 mod status;
 mod streaming;
+#[cfg(test)]
+mod testing;
 mod volume;
 
 use std::net::{IpAddr, SocketAddr};

@@ -69,8 +69,9 @@ mod tests {
             backoff.next(at(now), at(now));
             texts.push(backoff.text());
             let end = backoff.until(at(now), at(now)).expect("has to wait");
+            let ended = at(now);
             now = end.as_second() - at(0).as_second();
-            assert_eq!(backoff.until(at(now - 1), at(now)), None);
+            assert_eq!(backoff.until(ended, end), None);
         }
         assert_eq!(
             texts,
