@@ -207,6 +207,12 @@ fn trusting() -> Arc<rustls::ClientConfig> {
     CONFIG.get_or_init(make).clone()
 }
 
+/// The verifier of [`trusting`].
+#[cfg(test)]
+pub(crate) fn any_certificate() -> Arc<dyn rustls::client::danger::ServerCertVerifier> {
+    Arc::new(Trusting(Arc::new(rustls::crypto::ring::default_provider())))
+}
+
 /// Takes every certificate, but checks that the server holds its key.
 #[derive(Debug)]
 struct Trusting(Arc<rustls::crypto::CryptoProvider>);

@@ -219,3 +219,6 @@ fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     response.headers_mut().insert("content-type", plain);
     response
 }
+
+#[cfg(test)]
+mod tests;
