@@ -94,6 +94,25 @@ pub enum Error {
     },
 }
 
+/// Runs a node until `shutdown`. Its pods go on without it, and the next start finds them.
+///
+/// # Errors
+/// What keeps the node from working on this machine. That the API server is away is no error.
+pub async fn run(config: Config, client: kube::Client, shutdown: Shutdown) -> Result<(), Error> {
+    let options = runtime::Options {
+        run_dir: config.run_dir.clone(),
+        data_dir: config.data_dir.clone(),
+        pod_cidr: config.pod_cidr.clone(),
+        node_address: config.address,
+        program: None,
+    };
+    let opened = tokio::task::spawn_blocking(move || runtime::Local::open(options)).await;
+    // The task is not aborted, so it has panicked if it did not end; the panic goes on here.
+    let runtime = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+    let images = Arc::new(runtime.images().clone());
+    run_on(config, client, Arc::new(runtime), images, shutdown).await
+}
+
 /// Runs a node on a given runtime until `shutdown`. Its pods go on without it.
 async fn run_on(
     config: Config,

@@ -29,6 +29,19 @@ pub(crate) trait ImageSource: Send + Sync + 'static {
     fn all(&self) -> Vec<image::Image>;
 }
 
+impl ImageSource for image::Images {
+    fn find(&self, reference: &str) -> Result<Option<image::Image>, String> {
+        self.get(reference).map_err(|error| error.to_string())
+    }
+
+    fn all(&self) -> Vec<image::Image> {
+        self.list().unwrap_or_else(|error| {
+            tracing::warn!(%error, "images not listed");
+            Vec::new()
+        })
+    }
+}
+
 /// What all pod workers of a node share.
 pub(crate) struct Shared {
     pub(crate) client: kube::Client,

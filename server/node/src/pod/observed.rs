@@ -87,9 +87,4 @@ impl Observed {
     pub(crate) fn alive(&self, name: &str) -> bool {
         self.newest(name).is_some_and(Instance::is_alive)
     }
-
-    /// Whether nothing runs.
-    pub(crate) fn all_ended(&self) -> bool {
-        self.instances.keys().all(|name| !self.alive(name))
-    }
 }

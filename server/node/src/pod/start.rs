@@ -57,7 +57,9 @@ async fn begin(
     let events = &context.shared.events;
     let image = image(context, pod, container)?;
     let wanted = container.image.clone().unwrap_or_default();
-    let message = format!("Container image \"{wanted}\" already present on machine");
+    let message = format!(
+        "Container image \"{wanted}\" already present on machine and can be accessed by the pod"
+    );
     events.pod(pod, Some(&container.name), Type::Normal, "Pulled", message);
     let spec = specification(context, pod, container, attempt).await?;
     let Some(sandbox) = context.sandbox() else {

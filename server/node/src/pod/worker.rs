@@ -430,10 +430,11 @@ async fn make_volumes(context: Arc<Context>) -> Input {
 async fn make_sandbox(context: Arc<Context>, again: bool) -> Input {
     let pod = context.pod();
     let lost = context.sandbox.lock().take();
-    if again && let Some(lost) = lost {
-        if let Err(error) = lost.remove().await {
-            tracing::warn!(pod = spec::full_name(&pod), %error, "lost sandbox not removed");
-        }
+    if again
+        && let Some(lost) = lost
+        && let Err(error) = lost.remove().await
+    {
+        tracing::warn!(pod = spec::full_name(&pod), %error, "lost sandbox not removed");
     }
     match context.shared.runtime.create_pod(sandbox::of(&pod)).await {
         Ok(sandbox) => {

@@ -33,7 +33,7 @@ impl Facts {
         let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
         let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let storage = statvfs(data).map_or(0, |fs| {
-            i64::try_from(u64::from(fs.blocks()) * u64::from(fs.fragment_size())).unwrap_or(0)
+            i64::try_from(fs.blocks() * fs.fragment_size()).unwrap_or(0)
         });
         Self {
             cpus: i64::try_from(cpus).unwrap_or(1),
@@ -68,7 +68,7 @@ impl Pressure {
         let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
         let available = kibibytes(&meminfo, "MemAvailable");
         let disk = statvfs(data).is_ok_and(|fs| {
-            let (free, all) = (u64::from(fs.blocks_available()), u64::from(fs.blocks()));
+            let (free, all) = (fs.blocks_available(), fs.blocks());
             free.saturating_mul(10) < all
         });
         Self {
