@@ -314,14 +314,14 @@ fn explain(error: &clap::Error, root: &Command, arguments: &[OsString]) -> Stop 
         ErrorKind::InvalidSubcommand => {
             let name = text(ContextKind::InvalidSubcommand);
             if path == "ctl" {
-                let near = suggestions(root, &name);
+                let near = suggestions(&name);
                 let hint = if near.is_empty() {
                     String::new()
                 } else {
                     format!("\n\nDid you mean this?\n\t{}", near.join("\n\t"))
                 };
                 return Stop::Complaint(format!(
-                    "error: unknown command {name:?} for \"ctl\"{hint}\n"
+                    "error: unknown command {name:?} for \"ctl\"{hint}"
                 ));
             }
             return Stop::Complaint(format!(
@@ -428,11 +428,55 @@ fn unknown_flag(display: &str, command: &Command, arguments: &[OsString]) -> Str
     format!("unknown command {display:?} for \"ctl {path}\"")
 }
 
+/// kubectl's commands in the order of its help, which suggestions follow.
+const KUBECTL: [&str; 41] = [
+    "create",
+    "expose",
+    "run",
+    "set",
+    "explain",
+    "get",
+    "edit",
+    "delete",
+    "rollout",
+    "scale",
+    "autoscale",
+    "certificate",
+    "cluster-info",
+    "top",
+    "cordon",
+    "uncordon",
+    "drain",
+    "taint",
+    "describe",
+    "logs",
+    "attach",
+    "exec",
+    "port-forward",
+    "proxy",
+    "cp",
+    "auth",
+    "debug",
+    "events",
+    "diff",
+    "apply",
+    "patch",
+    "replace",
+    "wait",
+    "kustomize",
+    "label",
+    "annotate",
+    "completion",
+    "api-resources",
+    "api-versions",
+    "config",
+    "version",
+];
+
 /// Commands that are near to a name, in the order of the help: distance 2 or less, or a prefix.
-fn suggestions(root: &Command, name: &str) -> Vec<String> {
-    root.get_subcommands()
-        .filter(|c| !c.is_hide_set())
-        .map(Command::get_name)
+fn suggestions(name: &str) -> Vec<String> {
+    KUBECTL
+        .into_iter()
         .filter(|known| distance(name, known) <= 2 || known.starts_with(&name.to_lowercase()))
         .map(str::to_owned)
         .collect()

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
-    let line = match args::parse(arguments) {
+    let mut line = match args::parse(arguments) {
         Ok(line) => line,
         Err(args::Stop::Text(text)) => {
             return finish(context::print(&text));
@@ -33,6 +33,7 @@ fn main() -> ExitCode {
             return ExitCode::from(1);
         }
     };
+    line.command.adopt(&mut line.global);
     let context = context::Context::new(line.global);
     // One thread is enough for what one user asks, and starts faster than several.
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -107,11 +107,11 @@ impl Format {
         };
         let path = |text: &str| {
             jsonpath::Template::parse(text, allow)
-                .map_err(|error| Error::Plain(format!("error parsing jsonpath {text}, {error}\n")))
+                .map_err(|error| Error::Plain(format!("error parsing jsonpath {text}, {error}")))
         };
         let go = |text: &str| {
             template::Template::parse(text, allow)
-                .map_err(|error| Error::Plain(format!("error parsing template {text}, {error}\n")))
+                .map_err(|error| Error::Plain(format!("error parsing template {text}, {error}")))
         };
         match form {
             "jsonpath" => given().and_then(|t| Ok(Self::JsonPath(path(&t)?, t))),
