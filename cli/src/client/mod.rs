@@ -308,7 +308,7 @@ fn timeout(global: &Global) -> Result<Option<Duration>> {
     match parsed {
         Some(Duration::ZERO) => Ok(None),
         Some(timeout) => Ok(Some(timeout)),
-        None => Err(format!("Invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a corresponding time unit (e.g. 1s | 2m | 3h)").into()),
+        None => Err("Invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a corresponding time unit (e.g. 1s | 2m | 3h)".into()),
     }
 }
 
@@ -345,7 +345,7 @@ fn failure(code: http::StatusCode, body: &[u8], method: &Method, url: &Url) -> V
     let text = text.trim();
     let (reason, message) = match code.as_u16() {
         401 => ("Unauthorized", "Unauthorized".to_owned()),
-        403 => ("Forbidden", format!("{text}")),
+        403 => ("Forbidden", text.to_owned()),
         404 => (
             "NotFound",
             "the server could not find the requested resource".to_owned(),

@@ -30,7 +30,7 @@ use crate::error::Result;
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Create(create::Create),
+    Create(Box<create::Create>),
     Get(get::Get),
     Delete(delete::Delete),
     Rollout(rollout::Rollout),

@@ -127,12 +127,9 @@ async fn pairs(context: &Context, spec: &Spec, words: &[String]) -> Result<Resol
         let parts: Vec<&str> = word.split('/').collect();
         let [kind, name] = parts.as_slice() else {
             if parts.len() == 1 {
-                return Err(format!("there is no need to specify a resource type as a separate argument when passing arguments in resource/name form (e.g. 'ctl get resource/<resource_name>' instead of 'ctl get resource resource/<resource_name>'").into());
+                return Err("there is no need to specify a resource type as a separate argument when passing arguments in resource/name form (e.g. 'ctl get resource/<resource_name>' instead of 'ctl get resource resource/<resource_name>'".into());
             }
-            return Err(format!(
-                "arguments in resource/name form may not have more than one slash"
-            )
-            .into());
+            return Err("arguments in resource/name form may not have more than one slash".into());
         };
         if kind.is_empty() || name.is_empty() {
             return Err(

@@ -152,7 +152,7 @@ fn body<'a>(file: &'a mut Value, section: &str, name: &str) -> &'a mut Value {
     &mut file[section][at][field]
 }
 
-fn one<'a>(words: &'a [String]) -> Result<&'a str> {
+fn one(words: &[String]) -> Result<&str> {
     match words {
         [name] => Ok(name),
         _ => Err(format!("Unexpected args: [{}]", words.join(" ")).into()),

@@ -110,7 +110,7 @@ impl Create {
 
     pub(crate) async fn run(self, context: &Context) -> Result<()> {
         let Some(what) = &self.what else {
-            return self.from_files(context).await;
+            return self.read_files(context).await;
         };
         let (object, common) = match what {
             What::Clusterrole(flags) => {
@@ -140,7 +140,7 @@ impl Create {
         common.made(context, object, cluster).await
     }
 
-    async fn from_files(&self, context: &Context) -> Result<()> {
+    async fn read_files(&self, context: &Context) -> Result<()> {
         if !self.words.is_empty() {
             return Err(format!(
                 "Unexpected args: [{}]\nSee 'ctl create -h' for help and examples",
@@ -284,13 +284,16 @@ impl Common {
 
 /// kubectl words the failures of some sub-commands with what was being made.
 fn failed(error: Error, kind: &str) -> Error {
-    match kind {
-        "ConfigMap" => error.when("failed to create configmap"),
-        "Secret" => error.when("failed to create secret"),
-        "Deployment" => error.when("failed to create deployment"),
-        "ServiceAccount" => error.when("failed to create serviceaccount"),
-        "RoleBinding" => error.when("failed to create rolebinding"),
-        "ClusterRoleBinding" => error.when("failed to create clusterrolebinding"),
-        _ => error,
+    const WORDED: [&str; 6] = [
+        "ConfigMap",
+        "Secret",
+        "Deployment",
+        "ServiceAccount",
+        "RoleBinding",
+        "ClusterRoleBinding",
+    ];
+    if WORDED.contains(&kind) {
+        return Error::Plain(format!("failed to create {}: {error}", kind.to_lowercase()));
     }
+    error
 }

@@ -15,6 +15,9 @@ const SKIPPED: [&str; 5] = [
     ".metadata.annotations",
 ];
 
+/// The most characters of an annotation that are shown on its line.
+const LONGEST: usize = 140;
+
 /// Words that are written in capitals.
 const ACRONYMS: [&str; 5] = ["API", "URL", "UID", "OSB", "GUID"];
 
@@ -49,11 +52,12 @@ fn pairs(out: &mut String, heading: &str, map: &Value, separator: &str) {
     let lines: Vec<String> = shown
         .map(|(key, value)| {
             let value = value.as_str().unwrap_or_default();
-            if separator == ": " && (value.len() > 140 || value.contains('\n')) {
+            let value = value.trim_end_matches('\n');
+            if separator == ": " && (value.len() + key.len() + 2 > LONGEST || value.contains('\n'))
+            {
                 let body: Vec<String> = value
-                    .trim_end_matches('\n')
                     .split('\n')
-                    .map(|l| format!("\t  {l}"))
+                    .map(|l| format!("\t  {}", shorten(l)))
                     .collect();
                 return format!("{key}:\n{}", body.join("\n"));
             }
@@ -66,6 +70,14 @@ fn pairs(out: &mut String, heading: &str, map: &Value, separator: &str) {
         lines.join("\n\t")
     });
     out.push('\n');
+}
+
+/// The beginning of a long line.
+fn shorten(line: &str) -> String {
+    match line.char_indices().nth(LONGEST - 2) {
+        Some((at, _)) => format!("{}...", &line[..at]),
+        None => line.to_owned(),
+    }
 }
 
 fn content(out: &mut String, level: usize, object: &Value, path: &str) {
