@@ -152,8 +152,9 @@ fn enter(images: &Images, imported: &[Image]) -> Result<Vec<Image>, Error> {
         }
         if let Some(place) = all.iter().position(|other| other.id == image.id) {
             image.names.extend(all.remove(place).names);
-            image.names.sort();
         }
+        image.names.sort();
+        image.names.dedup();
         all.push(image.clone());
         entered.push(image);
     }

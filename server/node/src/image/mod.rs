@@ -181,28 +181,29 @@ impl Images {
 
     /// Removes the blobs and layers that no image uses.
     fn sweep(&self, images: &[Image]) -> Result<(), Error> {
-        let used = |digest: &str| {
-            images.iter().any(|image| {
+        let blob_used = |digest: &str| {
+            let uses = |image: &Image| {
                 image.id == digest
                     || image.digest == digest
                     || image.blobs.iter().any(|blob| blob == digest)
-            })
+            };
+            images.iter().any(uses)
         };
         let layer_used = |digest: &str| {
-            images
-                .iter()
-                .any(|image| image.layers.iter().any(|layer| layer == digest))
+            let uses = |image: &Image| image.layers.iter().any(|layer| layer == digest);
+            images.iter().any(uses)
         };
-        let keep: [(&str, &dyn Fn(&str) -> bool); 2] =
-            [("blobs/sha256", &used), ("layers", &layer_used)];
-        for (folder, keep) in keep {
-            let folder = self.root.join(folder);
-            for entry in std::fs::read_dir(&folder).map_err(Error::io(&folder))? {
-                let entry = entry.map_err(Error::io(&folder))?;
-                let digest = format!("sha256:{}", entry.file_name().to_string_lossy());
-                if !keep(&digest) {
-                    remove_any(&entry.path()).map_err(Error::io(entry.path()))?;
-                }
+        self.sweep_folder("blobs/sha256", blob_used)?;
+        self.sweep_folder("layers", layer_used)
+    }
+
+    fn sweep_folder(&self, folder: &str, keep: impl Fn(&str) -> bool) -> Result<(), Error> {
+        let folder = self.root.join(folder);
+        for entry in std::fs::read_dir(&folder).map_err(Error::io(&folder))? {
+            let entry = entry.map_err(Error::io(&folder))?;
+            let digest = format!("sha256:{}", entry.file_name().to_string_lossy());
+            if !keep(&digest) {
+                remove_any(&entry.path()).map_err(Error::io(entry.path()))?;
             }
         }
         Ok(())

@@ -1,0 +1,5 @@
+//! The image store: what it takes, what it refuses, what it keeps.
+
+mod bad;
+mod builder;
+mod good;
