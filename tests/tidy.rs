@@ -49,6 +49,40 @@ const TOP_LEVEL: &[&str] = &[
 
 const MOST_LINES: usize = 800;
 
+/// Where adding is local: below the folder, each entry needs its line in the list that the file holds.
+/// The last column is how a line names the entry, with `{}` for its name.
+const LISTS: &[(&str, &str, &str)] = &[
+    (
+        "server/api/src/kinds/apps",
+        "server/api/src/kinds/mod.rs",
+        "&apps::{}::",
+    ),
+    (
+        "server/api/src/kinds/coordination",
+        "server/api/src/kinds/mod.rs",
+        "&coordination::{}::",
+    ),
+    (
+        "server/api/src/kinds/core",
+        "server/api/src/kinds/mod.rs",
+        "&core::{}::",
+    ),
+    (
+        "server/api/src/kinds/rbac",
+        "server/api/src/kinds/mod.rs",
+        "&rbac::{}::",
+    ),
+    (
+        "server/controllers/src",
+        "server/controllers/src/lib.rs",
+        "{}::run(",
+    ),
+    ("tests/api", "tests/api/main.rs", "mod {};"),
+    ("tests/cli", "tests/cli/main.rs", "mod {};"),
+    ("tests/cluster", "tests/cluster/main.rs", "mod {};"),
+    ("tests/node", "tests/node/main.rs", "mod {};"),
+];
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -228,4 +262,32 @@ fn the_top_level_is_the_one_of_the_design() {
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter(|name| !name.starts_with('.') && !TOP_LEVEL.contains(&name.as_str()));
     none("names that have no place at the top", strangers.collect());
+}
+
+#[test]
+fn what_is_added_is_registered() {
+    let mut problems = Vec::new();
+    for (folder, file, line) in LISTS {
+        let list = fs::read_to_string(root().join(file)).expect("the list is there");
+        let entries = fs::read_dir(root().join(folder)).expect("the folder is there");
+        for path in entries.map(|entry| entry.expect("it can be read").path()) {
+            // Kinds and controllers are folders; what lies beside them is shared by them.
+            let wants_folder = folder.starts_with("server/");
+            let name = match wants_folder {
+                true if path.is_dir() => path.file_name(),
+                false if path.extension().is_some_and(|e| e == "rs") => path.file_stem(),
+                _ => None,
+            };
+            let Some(name) = name
+                .and_then(|name| name.to_str())
+                .filter(|&name| name != "main")
+            else {
+                continue;
+            };
+            if !list.contains(&line.replace("{}", name)) {
+                problems.push(format!("{folder}/{name} has no line in {file}"));
+            }
+        }
+    }
+    none("forgotten", problems);
 }
