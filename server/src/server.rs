@@ -1,0 +1,234 @@
+//! `ctld server`: the parts of a cluster, started in the order in which they need each other.
+//!
+//! ```text
+//! start   certificates → store → API server → controllers, scheduler → worker
+//! stop    worker, scheduler, controllers → API server → store       (containers go on running)
+//! ```
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::future::Future;
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use api::auth::{NODES, UserInfo};
+use apiserver::pki::Pki;
+use nix::fcntl::{Flock, FlockArg};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::args::ServerFlags;
+use crate::{logging, signals, worker};
+
+/// How long the parts have to end after a stop was asked for.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Why a server can't start or had to end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Logging(#[from] logging::Error),
+    #[error("can't make {0}: {1}")]
+    Directory(PathBuf, io::Error),
+    #[error("another ctld uses {0}; give this one a --data-dir of its own")]
+    InUse(PathBuf),
+    #[error("can't write {0}: {1}")]
+    Kubeconfig(PathBuf, io::Error),
+    #[error(transparent)]
+    Certificates(#[from] apiserver::pki::Error),
+    #[error(transparent)]
+    Store(#[from] store::redb::OpenError),
+    #[error(transparent)]
+    Server(#[from] apiserver::server::Error),
+    #[error("invalid --event-ttl {0:?}: a duration such as 1h or 30m is expected")]
+    EventTtl(String),
+    #[error(transparent)]
+    Worker(#[from] worker::Error),
+    #[error("can't start the runtime: {0}")]
+    Runtime(io::Error),
+    #[error("can't wait for signals: {0}")]
+    Signals(io::Error),
+}
+
+/// Runs a server until it is asked to stop.
+pub(crate) fn run(flags: ServerFlags) -> Result<(), Error> {
+    let begin = Instant::now();
+    logging::start(&flags.logging)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::Runtime)?;
+    let outcome = runtime.block_on(serve(flags, begin));
+    // A request that hangs must not hold up the end of the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
+}
+
+async fn serve(flags: ServerFlags, begin: Instant) -> Result<(), Error> {
+    let data_dir = &flags.directories.data_dir;
+    make_private(data_dir)?;
+    let _lock = lock(data_dir)?;
+    let pki = Arc::new(Pki::open(&data_dir.join("pki"), &[], &[flags.bind_address])?);
+    let store = Arc::new(store::redb::Redb::open(&data_dir.join("store"), store::redb::Options::default())?);
+    let config = config(&flags, Arc::clone(&pki))?;
+    let server = apiserver::Server::start(config, Arc::clone(&store) as Arc<dyn store::Store>).await?;
+    let url = format!("https://{}", reachable(server.address()));
+    write_kubeconfig(data_dir.join("admin.kubeconfig"), &pki.admin_kubeconfig(&url))?;
+
+    let (stop, shutdown) = watch::channel(false);
+    let mut parts = Parts::default();
+    let router = server.router();
+    let client = move |user: UserInfo| client::in_process(router.clone(), user);
+    start_control_plane(&mut parts, &flags, &pki, client.clone(), &shutdown);
+    if !flags.no_worker {
+        let node = worker::node_config(&flags.directories, &flags.node, pki.ca_pem(), Some(server.address()))?;
+        let user = UserInfo::component(&format!("system:node:{}", node.name), &[NODES]);
+        parts.start("worker", worker::run_node(node, client(user), shutdown.clone()));
+    }
+    eprintln!(
+        "ctld {} is ready after {} ms, serving on {url}",
+        env!("CARGO_PKG_VERSION"),
+        begin.elapsed().as_millis()
+    );
+
+    let ended = tokio::select! {
+        outcome = signals::stop_requested() => outcome.map_err(Error::Signals),
+        () = parts.failed() => Ok(()),
+    };
+    // Nobody listens when every part has ended already.
+    let _ = stop.send(true);
+    parts.ended().await;
+    server.shutdown().await;
+    if let Err(error) = store::Store::close(store.as_ref()).await {
+        tracing::error!(%error, "the store did not close");
+    }
+    ended
+}
+
+fn config(flags: &ServerFlags, pki: Arc<Pki>) -> Result<apiserver::Config, Error> {
+    let ttl: jiff::SignedDuration = flags
+        .event_ttl
+        .parse()
+        .map_err(|_| Error::EventTtl(flags.event_ttl.clone()))?;
+    let event_ttl = Duration::try_from(ttl).map_err(|_| Error::EventTtl(flags.event_ttl.clone()))?;
+    Ok(apiserver::Config {
+        bind_address: flags.bind_address,
+        secure_port: flags.secure_port,
+        token_auth_file: flags.token_auth_file.clone(),
+        service_cluster_ip_range: flags.service_cluster_ip_range.clone(),
+        event_ttl,
+        ..apiserver::Config::new(pki)
+    })
+}
+
+fn start_control_plane(
+    parts: &mut Parts,
+    flags: &ServerFlags,
+    pki: &Pki,
+    client: impl Fn(UserInfo) -> kube::Client + Clone + Send + Sync + 'static,
+    shutdown: &client::Shutdown,
+) {
+    let clients = {
+        let client = client.clone();
+        move |identity: &str| client(component(identity))
+    };
+    let config = controllers::Config::new(pki.ca_pem());
+    parts.start("controllers", controllers::run(clients, config, shutdown.clone()));
+    if !flags.no_scheduler {
+        let client = client(component("system:kube-scheduler"));
+        parts.start("scheduler", scheduler::run(client, shutdown.clone()));
+    }
+}
+
+/// The identity of a component; service accounts are in the groups that their tokens would give them.
+fn component(identity: &str) -> UserInfo {
+    match identity.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':')) {
+        Some((namespace, _)) => {
+            let own = format!("system:serviceaccounts:{namespace}");
+            UserInfo::component(identity, &["system:serviceaccounts", &own])
+        }
+        None => UserInfo::component(identity, &[]),
+    }
+}
+
+/// The parts that run beside the API server.
+#[derive(Default)]
+struct Parts(JoinSet<&'static str>);
+
+impl Parts {
+    fn start(&mut self, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(async move {
+            part.await;
+            name
+        });
+    }
+
+    /// Waits until a part ends although nobody asked it to.
+    async fn failed(&mut self) {
+        match self.0.join_next().await {
+            Some(Ok(name)) => eprintln!("error: {name} ended; stopping the cluster"),
+            Some(Err(panic)) => eprintln!("error: a part panicked: {panic}; stopping the cluster"),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits for all parts to end, but not for ever.
+    async fn ended(mut self) {
+        let all = async { while self.0.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, all).await.is_err() {
+            tracing::warn!("some parts did not end within {GRACE:?}");
+        }
+    }
+}
+
+/// Makes a directory that only its owner can enter: it holds keys.
+fn make_private(directory: &Path) -> Result<(), Error> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(|e| Error::Directory(directory.to_owned(), e))
+}
+
+/// One server a data directory. The lock goes with the process; its file names the process for
+/// `ctld stop`.
+pub(crate) fn lock(directory: &Path) -> Result<Flock<File>, Error> {
+    let path = directory.join("pid");
+    let in_way = |e| Error::Directory(path.clone(), e);
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(in_way)?;
+    let mut lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
+        .map_err(|_| Error::InUse(directory.to_owned()))?;
+    lock.set_len(0)
+        .and_then(|()| lock.write_all(std::process::id().to_string().as_bytes()))
+        .map_err(in_way)?;
+    Ok(lock)
+}
+
+fn write_kubeconfig(path: PathBuf, text: &str) -> Result<(), Error> {
+    let new = path.with_extension("new");
+    // Made with its mode, so that it is never readable by others.
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| fs::rename(&new, &path))
+        .map_err(|e| Error::Kubeconfig(path, e))
+}
+
+/// Where a client on this machine reaches a listener, also one that listens everywhere.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if !address.ip().is_unspecified() {
+        return address;
+    }
+    let loopback: IpAddr = match address {
+        SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(loopback, address.port())
+}
