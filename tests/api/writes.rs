@@ -122,10 +122,12 @@ async fn all_problems_of_an_object_are_named_at_once() {
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "Bad_Name"},
         "spec": {"containers": [{"name": "a"}, {"name": "a", "image": "x"}]},
     });
-    let refused = api
-        .post("/api/v1/namespaces/default/pods", &pod)
-        .await
-        .expect(422);
+    // Without the default service account, which may take a moment, the pod is refused for that.
+    let refused = tests::eventually_async("the problems", tests::PATIENCE, || async {
+        let answer = api.post("/api/v1/namespaces/default/pods", &pod).await;
+        (answer.code == 422).then_some(answer.body)
+    })
+    .await;
     assert_eq!(refused["reason"], "Invalid");
     let causes = refused["details"]["causes"].as_array().expect("causes");
     let fields: Vec<&str> = causes

@@ -56,7 +56,8 @@ impl Api {
         Self::with(url, tls, token.map(str::to_owned))
     }
 
-    fn with(url: &str, tls: ClientConfig, token: Option<String>) -> Self {
+    fn with(url: &str, mut tls: ClientConfig, token: Option<String>) -> Self {
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .no_proxy()
