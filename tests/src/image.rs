@@ -20,7 +20,7 @@ pub fn import_web(cluster: &Cluster) {
     let image = Image {
         name: WEB.to_owned(),
         entries: vec![
-            Entry::File("web".to_owned(), 0o755, programs::path("demo-web")),
+            Entry::File("web".to_owned(), 0o755, programs::web()),
             Entry::Directory("tmp".to_owned(), 0o1777),
         ],
         entrypoint: vec!["/web".to_owned()],

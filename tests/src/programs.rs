@@ -18,6 +18,11 @@ pub fn path(name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{name} is not built: run `cargo build` first, or tests/run"))
 }
 
+/// The web server of the images: linked statically, in a target directory of its own.
+pub fn web() -> PathBuf {
+    path("static/debug/demo-web")
+}
+
 /// A command that runs `ctld`.
 pub fn ctld() -> Command {
     Command::new(path("ctld"))

@@ -133,14 +133,17 @@ impl Demo {
             "--bin",
             "demo-pack",
         ])?;
+        let target = text(&self.target.join("static"));
         self.cargo(&[
             "rustc",
             "--package",
             "demo",
             "--features",
-            "image",
+            "web",
             "--bin",
             "demo-web",
+            "--target-dir",
+            &target,
             "--",
             "-C",
             "target-feature=+crt-static",
@@ -153,7 +156,7 @@ impl Demo {
             fs::remove_dir_all(&image).map_err(|e| problem(&image, &e))?;
         }
         fs::create_dir_all(&self.home).map_err(|e| problem(&self.home, &e))?;
-        self.run("demo-pack", &[&self.program("demo-web"), &text(&image)])
+        self.run("demo-pack", &[&self.web(), &text(&image)])
     }
 
     /// Starts `ctld server` in the background, unless the one of an earlier call still runs.
@@ -202,7 +205,9 @@ impl Demo {
         ])?;
         let url = format!("http://{}:8080/", address.trim());
         say(&format!("GET {url}"));
-        self.run("demo-web", &["get", &url])
+        let mut command = Command::new(self.web());
+        command.args(["get", &url]);
+        finish(command)
     }
 
     fn next_steps(&self) {
@@ -302,6 +307,11 @@ Stop it with `cargo demo stop`; `cargo demo wipe` also removes its data.",
 
     fn program(&self, name: &str) -> String {
         text(&self.target.join("release").join(name))
+    }
+
+    /// The statically linked program of the image.
+    fn web(&self) -> String {
+        text(&self.target.join("static/release/demo-web"))
     }
 
     fn path(&self, below: &str) -> String {
