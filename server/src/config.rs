@@ -16,7 +16,9 @@ pub(crate) enum Error {
     Read(PathBuf, std::io::Error),
     #[error("the configuration file {0} is not valid: {1}")]
     Syntax(PathBuf, serde_yaml::Error),
-    #[error("the configuration file {0}: the value of {1:?} must be a string, number, boolean or a list of them")]
+    #[error(
+        "the configuration file {0}: the value of {1:?} must be a string, number, boolean or a list of them"
+    )]
     Value(PathBuf, String),
 }
 

@@ -45,7 +45,13 @@ fn import(path: &Path, name: Option<&str>, images: &Images) -> Result<(), Error>
     bar.finish_and_clear();
     let mut out = io::stdout().lock();
     for image in imported {
-        writeln!(out, "imported {} ({}, {})", image.names.join(", "), short(&image), megabytes(image.size))?;
+        writeln!(
+            out,
+            "imported {} ({}, {})",
+            image.names.join(", "),
+            short(&image),
+            megabytes(image.size)
+        )?;
     }
     Ok(())
 }
@@ -53,11 +59,22 @@ fn import(path: &Path, name: Option<&str>, images: &Images) -> Result<(), Error>
 fn list(images: &Images) -> Result<(), Error> {
     let images = images.list()?;
     let names = |image: &Image| image.names.join(",");
-    let width = images.iter().map(|image| names(image).len()).max().unwrap_or(0).max(4);
+    let width = images
+        .iter()
+        .map(|image| names(image).len())
+        .max()
+        .unwrap_or(0)
+        .max(4);
     let mut out = io::stdout().lock();
     writeln!(out, "{:width$}   {:12}   SIZE", "NAME", "ID")?;
     for image in &images {
-        writeln!(out, "{:width$}   {:12}   {}", names(image), short(image), megabytes(image.size))?;
+        writeln!(
+            out,
+            "{:width$}   {:12}   {}",
+            names(image),
+            short(image),
+            megabytes(image.size)
+        )?;
     }
     Ok(())
 }

@@ -71,12 +71,23 @@ async fn serve(flags: ServerFlags, begin: Instant) -> Result<(), Error> {
     let data_dir = &flags.directories.data_dir;
     make_private(data_dir)?;
     let _lock = lock(data_dir)?;
-    let pki = Arc::new(Pki::open(&data_dir.join("pki"), &[], &[flags.bind_address])?);
-    let store = Arc::new(store::redb::Redb::open(&data_dir.join("store"), store::redb::Options::default())?);
+    let pki = Arc::new(Pki::open(
+        &data_dir.join("pki"),
+        &[],
+        &[flags.bind_address],
+    )?);
+    let store = Arc::new(store::redb::Redb::open(
+        &data_dir.join("store"),
+        store::redb::Options::default(),
+    )?);
     let config = config(&flags, Arc::clone(&pki))?;
-    let server = apiserver::Server::start(config, Arc::clone(&store) as Arc<dyn store::Store>).await?;
+    let server =
+        apiserver::Server::start(config, Arc::clone(&store) as Arc<dyn store::Store>).await?;
     let url = format!("https://{}", reachable(server.address()));
-    write_kubeconfig(data_dir.join("admin.kubeconfig"), &pki.admin_kubeconfig(&url))?;
+    write_kubeconfig(
+        data_dir.join("admin.kubeconfig"),
+        &pki.admin_kubeconfig(&url),
+    )?;
 
     let (stop, shutdown) = watch::channel(false);
     let mut parts = Parts::default();
@@ -84,9 +95,17 @@ async fn serve(flags: ServerFlags, begin: Instant) -> Result<(), Error> {
     let client = move |user: UserInfo| client::in_process(router.clone(), user);
     start_control_plane(&mut parts, &flags, &pki, client.clone(), &shutdown);
     if !flags.no_worker {
-        let node = worker::node_config(&flags.directories, &flags.node, pki.ca_pem(), Some(server.address()))?;
+        let node = worker::node_config(
+            &flags.directories,
+            &flags.node,
+            pki.ca_pem(),
+            Some(server.address()),
+        )?;
         let user = UserInfo::component(&format!("system:node:{}", node.name), &[NODES]);
-        parts.start("worker", worker::run_node(node, client(user), shutdown.clone()));
+        parts.start(
+            "worker",
+            worker::run_node(node, client(user), shutdown.clone()),
+        );
     }
     eprintln!(
         "ctld {} is ready after {} ms, serving on {url}",
@@ -113,7 +132,8 @@ fn config(flags: &ServerFlags, pki: Arc<Pki>) -> Result<apiserver::Config, Error
         .event_ttl
         .parse()
         .map_err(|_| Error::EventTtl(flags.event_ttl.clone()))?;
-    let event_ttl = Duration::try_from(ttl).map_err(|_| Error::EventTtl(flags.event_ttl.clone()))?;
+    let event_ttl =
+        Duration::try_from(ttl).map_err(|_| Error::EventTtl(flags.event_ttl.clone()))?;
     Ok(apiserver::Config {
         bind_address: flags.bind_address,
         secure_port: flags.secure_port,
@@ -136,7 +156,10 @@ fn start_control_plane(
         move |identity: &str| client(component(identity))
     };
     let config = controllers::Config::new(pki.ca_pem());
-    parts.start("controllers", controllers::run(clients, config, shutdown.clone()));
+    parts.start(
+        "controllers",
+        controllers::run(clients, config, shutdown.clone()),
+    );
     if !flags.no_scheduler {
         let client = client(component("system:kube-scheduler"));
         parts.start("scheduler", scheduler::run(client, shutdown.clone()));
@@ -145,7 +168,10 @@ fn start_control_plane(
 
 /// The identity of a component; service accounts are in the groups that their tokens would give them.
 fn component(identity: &str) -> UserInfo {
-    match identity.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':')) {
+    match identity
+        .strip_prefix("system:serviceaccount:")
+        .and_then(|rest| rest.split_once(':'))
+    {
         Some((namespace, _)) => {
             let own = format!("system:serviceaccounts:{namespace}");
             UserInfo::component(identity, &["system:serviceaccounts", &own])
@@ -198,7 +224,12 @@ fn make_private(directory: &Path) -> Result<(), Error> {
 pub(crate) fn lock(directory: &Path) -> Result<Flock<File>, Error> {
     let path = directory.join("pid");
     let in_way = |e| Error::Directory(path.clone(), e);
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(in_way)?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(in_way)?;
     let mut lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
         .map_err(|_| Error::InUse(directory.to_owned()))?;
     lock.set_len(0)

@@ -62,7 +62,10 @@ fn is_ctld(pid: i32) -> bool {
     let program = fs::read_link(PathBuf::from(format!("/proc/{pid}/exe")));
     let own = std::env::current_exe();
     // A program that was built anew while it ran is shown with " (deleted)" after its name.
-    let name = |path: PathBuf| path.file_name().map(|n| n.to_string_lossy().replace(" (deleted)", ""));
+    let name = |path: PathBuf| {
+        path.file_name()
+            .map(|n| n.to_string_lossy().replace(" (deleted)", ""))
+    };
     program.ok().and_then(name) == own.ok().and_then(name)
 }
 
@@ -85,6 +88,9 @@ fn end(pid: Pid) -> Result<(), Error> {
 /// A process that nobody has waited for yet has ended as well.
 fn is_running(pid: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
+    let state = stat
+        .rsplit(')')
+        .next()
+        .and_then(|rest| rest.trim_start().chars().next());
     !matches!(state, None | Some('Z' | 'X'))
 }

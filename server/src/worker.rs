@@ -14,7 +14,9 @@ use crate::{logging, signals};
 /// Why a worker can't start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("a worker needs root: it makes namespaces, mounts and cgroups (without one: --no-worker)")]
+    #[error(
+        "a worker needs root: it makes namespaces, mounts and cgroups (without one: --no-worker)"
+    )]
     Root,
     #[error(transparent)]
     Logging(#[from] logging::Error),
@@ -38,7 +40,12 @@ pub(crate) fn run(flags: WorkerFlags) -> Result<(), Error> {
     logging::start(&flags.logging)?;
     let path = &flags.certificate_authority;
     let ca = fs::read_to_string(path).map_err(|e| Error::Authority(path.clone(), e))?;
-    let config = node_config(&flags.directories, &flags.node, &ca, socket_address(&flags.server))?;
+    let config = node_config(
+        &flags.directories,
+        &flags.node,
+        &ca,
+        socket_address(&flags.server),
+    )?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -68,7 +75,11 @@ pub(crate) fn run(flags: WorkerFlags) -> Result<(), Error> {
 }
 
 /// Runs the node's part and says why it ended, if it did not end well.
-pub(crate) async fn run_node(config: node::Config, client: kube::Client, shutdown: client::Shutdown) {
+pub(crate) async fn run_node(
+    config: node::Config,
+    client: kube::Client,
+    shutdown: client::Shutdown,
+) {
     if let Err(error) = node::run(config, client, shutdown).await {
         tracing::error!(%error, "the worker failed");
         eprintln!("error: worker: {error}");
@@ -121,7 +132,9 @@ fn outgoing_address() -> IpAddr {
         socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
         socket.local_addr()
     };
-    route().map_or(Ipv4Addr::LOCALHOST.into(), |address: SocketAddr| address.ip())
+    route().map_or(Ipv4Addr::LOCALHOST.into(), |address: SocketAddr| {
+        address.ip()
+    })
 }
 
 /// Where containers find the server that a URL names.

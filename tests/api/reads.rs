@@ -67,7 +67,10 @@ async fn labels_and_fields_select() {
         .await
         .expect(400);
     let message = refused["message"].as_str().expect("a message");
-    assert!(message.contains("\"data.key\" is not a known field selector"), "{message}");
+    assert!(
+        message.contains("\"data.key\" is not a known field selector"),
+        "{message}"
+    );
     api.get(&format!("{MAPS}?labelSelector=a%20b%20c"))
         .await
         .expect(400);
