@@ -2,6 +2,7 @@
 
 use api::meta;
 use http::HeaderName;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::call::Call;
@@ -10,6 +11,13 @@ use crate::handlers::write;
 use crate::node::Address;
 
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
+
+/// All but the unreserved characters of RFC 3986: a name reads in the path as it stands.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// The pod that the URL names.
 pub(crate) async fn find(call: &Call) -> Result<Value> {
@@ -92,9 +100,7 @@ pub(crate) fn request(
     path: &[&str],
     query: &[(&str, &str)],
 ) -> Result<http::Request<axum::body::Body>> {
-    let encode = |text: &str| {
-        percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
-    };
+    let encode = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
     let path: Vec<String> = path.iter().map(|segment| encode(segment)).collect();
     let query: Vec<String> = query
         .iter()
