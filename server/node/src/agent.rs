@@ -50,6 +50,8 @@ pub(crate) struct Agent {
     recovered: HashMap<String, Arc<dyn runtime::Pod>>,
     /// The uids of a list that is under way.
     listed: Option<HashSet<String>>,
+    /// The first list is complete.
+    synced: bool,
     gone: mpsc::UnboundedSender<String>,
 }
 
@@ -74,6 +76,7 @@ impl Agent {
             mirrors: HashMap::new(),
             recovered: HashMap::new(),
             listed: None,
+            synced: false,
             gone,
         };
         (agent, receiver)
@@ -210,6 +213,7 @@ impl Agent {
         let Some(listed) = self.listed.take() else {
             return;
         };
+        self.synced = true;
         self.finished.retain(|uid| listed.contains(uid));
         self.mirrors
             .retain(|_, mirror| listed.contains(spec::uid(mirror)));
@@ -259,7 +263,7 @@ impl Agent {
 
     /// Each static pod has its mirror, and no mirror is without its pod.
     async fn reconcile_mirrors(&mut self) {
-        if self.listed.is_some() {
+        if !self.synced || self.listed.is_some() {
             return;
         }
         let statics: Vec<Arc<Pod>> = self.statics.values().cloned().collect();

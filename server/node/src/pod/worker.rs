@@ -191,9 +191,16 @@ impl Worker {
         let paths = &self.context.shared.paths;
         let list = self.translator.translate(&pod, paths, &state);
         self.machine.take(Input::Containers(list), now);
-        if state.lost {
-            self.state = None;
-            self.machine.take(Input::Lost, now);
+        if !state.lost {
+            return;
+        }
+        self.state = None;
+        // The removal of a pod ends its shim as well.
+        if self.machine.is_over() {
+            return;
+        }
+        self.machine.take(Input::Lost, now);
+        if !self.machine.is_ending() {
             let events = &self.context.shared.events;
             let message = "Pod sandbox changed, it will be killed and re-created.";
             events.pod(&pod, None, Type::Normal, "SandboxChanged", message);

@@ -36,7 +36,7 @@ pub(crate) fn make(
         mounts.push(Mount {
             source,
             target: absolute(&mount.mount_path),
-            read_only: mount.read_only.unwrap_or_default(),
+            read_only: mount.read_only.unwrap_or_default() || is_written_by_node(pod, &mount.name),
             propagation: propagation(mount),
         });
     }
@@ -60,6 +60,18 @@ fn sub_path(mount: &VolumeMount, env: &[(String, String)]) -> Result<Option<Stri
         return Err(VolumeError::Path(path));
     }
     Ok(Some(path))
+}
+
+/// Whether the node writes the volume, which makes it read-only in containers whatever they ask for.
+fn is_written_by_node(pod: &Pod, name: &str) -> bool {
+    let mut volumes = spec::spec(pod).volumes.iter().flatten();
+    let volume = volumes.find(|volume| volume.name == name);
+    volume.is_some_and(|v| {
+        v.config_map.is_some()
+            || v.secret.is_some()
+            || v.downward_api.is_some()
+            || v.projected.is_some()
+    })
 }
 
 /// Where a part of a volume is mounted on the host.
