@@ -12,7 +12,7 @@ use tempfile::TempDir;
 pub(crate) fn is_root() -> bool {
     let root = nix::unistd::geteuid().is_root();
     if !root {
-        println!("skipped: unpacking images needs root");
+        eprintln!("skipped: unpacking images needs root");
     }
     root
 }

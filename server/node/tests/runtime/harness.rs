@@ -38,7 +38,7 @@ impl Machine {
             .read_dir()
             .is_ok_and(|mut dir| dir.next().is_some());
         if !root || !groups {
-            println!("skipped: containers need root and control groups");
+            eprintln!("skipped: containers need root and control groups");
             return None;
         }
         static NUMBER: AtomicU32 = AtomicU32::new(0);
