@@ -17,7 +17,6 @@ mod context;
 mod error;
 mod printer;
 mod target;
-mod yaml;
 
 use std::process::ExitCode;
 

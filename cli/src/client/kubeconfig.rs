@@ -79,7 +79,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<Value>> {
     if text.trim().is_empty() {
         return Ok(Some(json!({})));
     }
-    let mut documents = crate::yaml::documents(&text).map_err(|e| {
+    let mut documents = api::wire::yaml::documents(&text).map_err(|e| {
         format!(
             "error loading config file {path:?}: yaml: line {}: {}",
             e.line, e.message

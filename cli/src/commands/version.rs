@@ -55,7 +55,7 @@ impl Version {
                 if let Some(server) = &server {
                     all["serverVersion"] = server.clone();
                 }
-                print(&crate::yaml::write(&all))?;
+                print(&api::wire::yaml::write(&all))?;
             }
         }
         if let (Some(server), "") = (&server, output) {

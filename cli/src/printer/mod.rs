@@ -139,7 +139,7 @@ impl Format {
         match self {
             Self::Human | Self::Wide => Ok(String::new()),
             Self::Json => Ok(json::pretty(object)),
-            Self::Yaml => Ok(crate::yaml::write(object)),
+            Self::Yaml => Ok(api::wire::yaml::write(object)),
             Self::Kyaml => Ok(kyaml::write(object)),
             Self::Name => Ok(names(object, resource)),
             Self::JsonPath(path, text) => path

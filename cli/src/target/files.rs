@@ -22,7 +22,7 @@ pub(crate) struct Entry {
     /// The file's name as the user gave it, or `STDIN`.
     pub(crate) source: String,
     /// Where its fields are.
-    pub(crate) document: std::rc::Rc<crate::yaml::Document>,
+    pub(crate) document: std::rc::Rc<api::wire::yaml::Document>,
 }
 
 /// Reads every object that the flags name, in order. Lists are taken apart.
@@ -129,7 +129,7 @@ async fn download(url: &str) -> Result<String> {
 }
 
 fn parse(text: &str, source: &str, entries: &mut Vec<Entry>) -> Result<()> {
-    let documents = crate::yaml::documents(text).map_err(|error| {
+    let documents = api::wire::yaml::documents(text).map_err(|error| {
         Error::Plain(format!(
             "error parsing {source}: error converting YAML to JSON: yaml: line {}, column {}: {}",
             error.line, error.column, error.message
@@ -149,7 +149,7 @@ fn parse(text: &str, source: &str, entries: &mut Vec<Entry>) -> Result<()> {
 fn add(
     object: Value,
     source: &str,
-    document: &std::rc::Rc<crate::yaml::Document>,
+    document: &std::rc::Rc<api::wire::yaml::Document>,
     entries: &mut Vec<Entry>,
 ) -> Result<()> {
     let whole = || object.to_string();
@@ -252,7 +252,7 @@ async fn unmatched(
     context: &Context,
     object: &Value,
     source: &str,
-    document: &crate::yaml::Document,
+    document: &api::wire::yaml::Document,
 ) -> Error {
     let kind = object["kind"].as_str().unwrap_or_default();
     let version = object["apiVersion"].as_str().unwrap_or_default();
@@ -265,7 +265,7 @@ async fn unmatched(
 }
 
 /// Adds to a server's complaint where in the file the fields are that it names.
-pub(crate) fn locate(error: Error, document: &crate::yaml::Document, source: &str) -> Error {
+pub(crate) fn locate(error: Error, document: &api::wire::yaml::Document, source: &str) -> Error {
     let Error::Status {
         status,
         context,

@@ -119,7 +119,7 @@ fn rewrite(path: &Path, change: impl FnOnce(&mut Value) -> Result<()>) -> Result
             .truncate(true)
             .mode(0o600)
             .open(path)?;
-        out.write_all(crate::yaml::write(&file).as_bytes())?;
+        out.write_all(api::wire::yaml::write(&file).as_bytes())?;
         Ok(())
     });
     std::fs::remove_file(&lock)?;
