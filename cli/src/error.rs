@@ -164,9 +164,10 @@ impl Error {
         }
     }
 
+    /// One of several: kubectl leaves the word `error` out of these.
     fn line_of_many(&self) -> String {
         match self {
-            Self::Plain(message) => format!("error: {}", message.trim_start_matches("error: ")),
+            Self::Plain(message) => message.clone(),
             other => other.text(),
         }
     }

@@ -89,8 +89,7 @@ pub(crate) async fn listed(context: &Context, namespace: &str, labels: &str) -> 
         .unwrap_or_default())
 }
 
-/// Pods that are likeliest to answer come first: on a node, running, ready, for longest, with the
-/// fewest restarts, newest.
+/// Pods that are likeliest to answer come first: on a node, running, ready, for longest, oldest.
 fn sort(pods: &mut [Value]) {
     let rank = |pod: &Value| {
         let unassigned = pod["spec"]["nodeName"]
@@ -111,9 +110,7 @@ fn sort(pods: &mut [Value]) {
     };
     pods.sort_by(|a, b| {
         rank(a).cmp(&rank(b)).then_with(|| {
-            b["metadata"]["creationTimestamp"]
-                .as_str()
-                .cmp(&a["metadata"]["creationTimestamp"].as_str())
+            a["metadata"]["creationTimestamp"].as_str().cmp(&b["metadata"]["creationTimestamp"].as_str())
         })
     });
 }
