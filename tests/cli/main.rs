@@ -1,1 +1,32 @@
 //! The command line, beside kubectl.
+//!
+//! `scenarios/` lists command lines. `goldens/` holds what the real kubectl did for each of them with
+//! a real kube-apiserver: the requests it sent, what the server answered, what kubectl printed. The
+//! tests give the same answers to `ctl` and expect the same output, and no request that kubectl didn't
+//! make. To record again, with both programs at hand:
+//!
+//! ```text
+//! kubectl proxy --port 8001 &
+//! UPDATE_GOLDENS=1 KUBECTL=$(which kubectl) KUBECTL_PROXY=127.0.0.1:8001 cargo test -p tests --test cli
+//! ```
+
+mod completions;
+mod files;
+mod recorded;
+
+use recorded::scenario;
+
+#[test]
+fn get_prints_what_kubectl_prints() {
+    scenario("get");
+}
+
+#[test]
+fn changes_are_made_and_told_as_kubectl_does() {
+    scenario("change");
+}
+
+#[test]
+fn mistakes_are_worded_as_kubectl_words_them() {
+    scenario("local");
+}

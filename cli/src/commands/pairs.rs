@@ -140,14 +140,11 @@ impl Change {
         if self.set.is_empty() && self.remove.is_empty() && !self.flags.list {
             return Err(format!("at least one {} update is required", self.what.one()).into());
         }
-        if let Some(key) = self
-            .remove
-            .iter()
-            .find(|key| self.set.iter().any(|(k, _)| k == *key))
-        {
+        let both = |key: &String| self.set.iter().any(|(set, _)| set == key);
+        if self.remove.iter().any(both) {
             let article = if self.what == What::Labels { "a" } else { "an" };
             return Err(format!(
-                "can not both modify and remove {article} {} in the same command: {key}",
+                "can not both modify and remove {article} {} in the same command",
                 self.what.one()
             )
             .into());

@@ -110,7 +110,9 @@ fn sort(pods: &mut [Value]) {
     };
     pods.sort_by(|a, b| {
         rank(a).cmp(&rank(b)).then_with(|| {
-            a["metadata"]["creationTimestamp"].as_str().cmp(&b["metadata"]["creationTimestamp"].as_str())
+            a["metadata"]["creationTimestamp"]
+                .as_str()
+                .cmp(&b["metadata"]["creationTimestamp"].as_str())
         })
     });
 }

@@ -1,0 +1,341 @@
+//! Scenarios: recorded from kubectl and a real server, replayed to `ctl` on loopback.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use serde_json::{Value, json};
+
+/// Where scenarios, goldens and files are.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("cli").join(name)
+}
+
+/// A request of a client.
+struct Asked {
+    line: String,
+    head: Vec<String>,
+    body: Vec<u8>,
+}
+
+/// What answers: a real server behind a proxy, or a recording.
+enum Source {
+    Proxy(String, Vec<Value>),
+    Recording(BTreeMap<String, VecDeque<Value>>, Vec<String>),
+}
+
+/// An HTTP server on loopback.
+struct Server {
+    address: String,
+    source: Arc<Mutex<Source>>,
+}
+
+impl Server {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        let address = listener
+            .local_addr()
+            .expect("a bound socket has an address")
+            .to_string();
+        let source = Arc::new(Mutex::new(Source::Recording(BTreeMap::new(), Vec::new())));
+        let shared = source.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let shared = shared.clone();
+                thread::spawn(move || serve(stream, &shared));
+            }
+        });
+        Self { address, source }
+    }
+
+    fn set(&self, source: Source) -> Source {
+        std::mem::replace(&mut *self.source.lock().expect("no holder panics"), source)
+    }
+}
+
+fn serve(mut stream: TcpStream, source: &Mutex<Source>) {
+    let Some(asked) = read_request(&mut stream) else {
+        return;
+    };
+    let answer = answer(&asked, &mut source.lock().expect("no holder panics"));
+    let body = answer["body"].as_str().unwrap_or_default();
+    // A client that has seen enough may be gone.
+    let _ = write!(
+        stream,
+        "HTTP/1.1 {} X\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        answer["status"].as_u64().unwrap_or(500),
+        answer["type"].as_str().unwrap_or("application/json"),
+        body.len(),
+    );
+}
+
+fn read_request(stream: &mut TcpStream) -> Option<Asked> {
+    let mut reader = BufReader::new(stream);
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let line = line.trim_end().to_owned();
+        if line.is_empty() {
+            break;
+        }
+        lines.push(line);
+    }
+    let first = lines.first()?.clone();
+    let length = header(&lines, "content-length")
+        .and_then(|l| l.parse().ok())
+        .unwrap_or(0);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let (line, _) = first.rsplit_once(' ')?;
+    Some(Asked {
+        line: line.to_owned(),
+        head: lines,
+        body,
+    })
+}
+
+fn header(lines: &[String], name: &str) -> Option<String> {
+    let found = lines
+        .iter()
+        .skip(1)
+        .filter_map(|l| l.split_once(':'))
+        .find(|(key, _)| key.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| value.trim().to_owned())
+}
+
+/// Method, path and query, the latter in order; without what clients add of their own.
+fn key(line: &str) -> String {
+    let (path, query) = line.split_once('?').unwrap_or((line, ""));
+    let mut parts: Vec<&str> = query
+        .split('&')
+        .filter(|p| !p.is_empty() && !p.starts_with("timeout"))
+        .collect();
+    parts.sort_unstable();
+    format!("{path}?{}", parts.join("&"))
+}
+
+fn answer(asked: &Asked, source: &mut Source) -> Value {
+    let key = key(&asked.line);
+    match source {
+        Source::Proxy(address, kept) => {
+            let answer = forward(asked, address);
+            let mut entry = answer.clone();
+            entry["request"] = key.into();
+            kept.push(entry);
+            answer
+        }
+        Source::Recording(answers, unknown) => {
+            let queue = answers.get_mut(&key).filter(|q| !q.is_empty());
+            let Some(queue) = queue else {
+                unknown.push(key);
+                return json!({"status": 500, "body": "not recorded"});
+            };
+            // The last answer stays, for those who ask once more than kubectl did.
+            if queue.len() > 1 {
+                queue.pop_front().unwrap_or_default()
+            } else {
+                queue[0].clone()
+            }
+        }
+    }
+}
+
+/// Asks the real server, through `kubectl proxy`.
+fn forward(asked: &Asked, address: &str) -> Value {
+    let mut stream = TcpStream::connect(address).expect("kubectl proxy listens");
+    let mut text = format!("{} HTTP/1.0\r\nHost: localhost\r\n", asked.line);
+    for name in ["accept", "content-type"] {
+        if let Some(value) = header(&asked.head, name) {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+    }
+    text.push_str(&format!("Content-Length: {}\r\n\r\n", asked.body.len()));
+    stream.write_all(text.as_bytes()).expect("the proxy reads");
+    stream.write_all(&asked.body).expect("the proxy reads");
+    let mut reader = BufReader::new(stream);
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).expect("the proxy answers");
+        if line.trim_end().is_empty() {
+            break;
+        }
+        lines.push(line.trim_end().to_owned());
+    }
+    let mut body = Vec::new();
+    reader.read_to_end(&mut body).expect("the answer ends");
+    let status: u64 = lines[0]
+        .split(' ')
+        .nth(1)
+        .and_then(|s| s.parse().ok())
+        .expect("an HTTP status");
+    json!({"status": status, "type": header(&lines, "content-type"), "body": String::from_utf8_lossy(&body)})
+}
+
+/// What a program did.
+fn run(program: &Path, line: &str, server: &Server, home: &Path) -> Value {
+    let kubeconfig = home.join("config");
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{{name: c, cluster: {{server: 'http://{}'}}}}]\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\nusers: [{{name: u, user: {{}}}}]\n",
+        server.address
+    );
+    fs::write(&kubeconfig, text).expect("a temporary folder can be written");
+    let output = Command::new(program)
+        .args(
+            line.split(' ')
+                .map(|w| w.replace("range.items", "range .items")),
+        )
+        .current_dir(folder("files"))
+        .env("KUBECONFIG", &kubeconfig)
+        .env("HOME", home)
+        .env_remove("KUBERNETES_SERVICE_HOST")
+        .output()
+        .expect("the program starts");
+    let clean = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes).replace(&server.address, "SERVER");
+        let text = text
+            .replace("kubectl ", "ctl ")
+            .replace("\"kubectl\"", "\"ctl\"");
+        // Go's log lines carry times and process numbers; they are no messages.
+        text.lines()
+            .filter(|l| !is_log(l))
+            .map(|l| format!("{l}\n"))
+            .collect::<String>()
+    };
+    json!({"code": output.status.code(), "stdout": clean(&output.stdout), "stderr": clean(&output.stderr)})
+}
+
+fn is_log(line: &str) -> bool {
+    let bytes = line.as_bytes();
+    bytes.len() > 5 && b"EWI".contains(&bytes[0]) && bytes[1..5].iter().all(u8::is_ascii_digit)
+}
+
+/// Replays a scenario, or records it when `UPDATE_GOLDENS` is set.
+pub(crate) fn scenario(name: &str) {
+    let listed = fs::read_to_string(folder("scenarios").join(format!("{name}.txt")))
+        .expect("the scenario is there");
+    let commands: Vec<&str> = listed
+        .lines()
+        .filter(|l| !l.is_empty() && !l.starts_with('#'))
+        .collect();
+    let golden = folder("goldens").join(format!("{name}.json"));
+    let server = Server::start();
+    if std::env::var_os("UPDATE_GOLDENS").is_some() && std::env::var_os("KUBECTL").is_some() {
+        record(&commands, &golden, &server);
+    }
+    let recorded: Vec<Value> =
+        serde_json::from_slice(&fs::read(&golden).expect("the golden is recorded"))
+            .expect("it is JSON");
+    assert_eq!(
+        recorded.len(),
+        commands.len(),
+        "{name} has changed: record it again"
+    );
+    let mut wrong = Vec::new();
+    for (command, golden) in commands.iter().zip(&recorded) {
+        assert_eq!(
+            golden["command"], *command,
+            "{name} has changed: record it again"
+        );
+        let mut answers: BTreeMap<String, VecDeque<Value>> = BTreeMap::new();
+        for exchange in golden["exchanges"].as_array().into_iter().flatten() {
+            let key = exchange["request"].as_str().unwrap_or_default().to_owned();
+            answers
+                .entry(key)
+                .or_default()
+                .push_back(with_discovery(exchange));
+        }
+        server.set(Source::Recording(answers, Vec::new()));
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let got = run(&tests::programs::path("ctl"), command, &server, home.path());
+        let Source::Recording(_, unknown) =
+            server.set(Source::Recording(BTreeMap::new(), Vec::new()))
+        else {
+            continue;
+        };
+        if got != golden["output"] || !unknown.is_empty() {
+            wrong.push(difference(command, &golden["output"], &got, &unknown));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {} differ\n{}",
+        wrong.len(),
+        commands.len(),
+        wrong.join("\n")
+    );
+}
+
+fn difference(command: &str, expected: &Value, got: &Value, unknown: &[String]) -> String {
+    let mut text = format!("== ctl {command}\n");
+    for part in ["code", "stdout", "stderr"] {
+        if expected[part] != got[part] {
+            let show = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+            text.push_str(&format!(
+                "-- {part}, kubectl:\n{}\n-- {part}, ctl:\n{}\n",
+                show(&expected[part]),
+                show(&got[part])
+            ));
+        }
+    }
+    for key in unknown {
+        text.push_str(&format!("-- kubectl did not ask: {key}\n"));
+    }
+    text
+}
+
+/// The two large answers of discovery are kept once, in a file of their own.
+fn with_discovery(exchange: &Value) -> Value {
+    let Some(name) = exchange["file"].as_str() else {
+        return exchange.clone();
+    };
+    let mut whole = exchange.clone();
+    let body = fs::read_to_string(folder("goldens").join(name)).expect("discovery is recorded");
+    whole["body"] = body.into();
+    whole
+}
+
+fn record(commands: &[&str], golden: &Path, server: &Server) {
+    let kubectl = PathBuf::from(std::env::var_os("KUBECTL").expect("the caller has looked"));
+    let proxy =
+        std::env::var("KUBECTL_PROXY").expect("KUBECTL_PROXY names the address of `kubectl proxy`");
+    let mut recorded = Vec::new();
+    for command in commands {
+        server.set(Source::Proxy(proxy.clone(), Vec::new()));
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let output = run(&kubectl, command, server, home.path());
+        let Source::Proxy(_, mut kept) = server.set(Source::Recording(BTreeMap::new(), Vec::new()))
+        else {
+            continue;
+        };
+        // The schema is something that ctl knows without asking.
+        kept.retain(|e| {
+            !e["request"]
+                .as_str()
+                .is_some_and(|r| r.starts_with("GET /openapi"))
+        });
+        for exchange in &mut kept {
+            let file = match exchange["request"].as_str() {
+                Some("GET /api?") => "discovery-api.json",
+                Some("GET /apis?") => "discovery-apis.json",
+                _ => continue,
+            };
+            let body = exchange["body"].take();
+            fs::write(
+                folder("goldens").join(file),
+                body.as_str().unwrap_or_default(),
+            )
+            .expect("goldens can be written");
+            exchange["file"] = file.into();
+        }
+        recorded.push(json!({"command": command, "output": output, "exchanges": kept}));
+    }
+    let text = serde_json::to_string_pretty(&recorded).expect("JSON");
+    fs::write(golden, text + "\n").expect("goldens can be written");
+}
