@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -146,18 +147,32 @@ fn answer(asked: &Asked, source: &mut Source) -> Value {
     }
 }
 
+/// Recordings are texts: kubectl takes JSON where it would rather have protobuf.
+fn in_text(header: &str, value: String) -> String {
+    if header == "accept" {
+        return value.replace("application/vnd.kubernetes.protobuf", "application/json");
+    }
+    value
+}
+
 /// Asks the real server, through `kubectl proxy`.
 fn forward(asked: &Asked, address: &str) -> Value {
     let mut stream = TcpStream::connect(address).expect("kubectl proxy listens");
     let mut text = format!("{} HTTP/1.0\r\nHost: localhost\r\n", asked.line);
     for name in ["accept", "content-type"] {
         if let Some(value) = header(&asked.head, name) {
-            text.push_str(&format!("{name}: {value}\r\n"));
+            text.push_str(&format!("{name}: {}\r\n", in_text(name, value)));
         }
     }
     text.push_str(&format!("Content-Length: {}\r\n\r\n", asked.body.len()));
     stream.write_all(text.as_bytes()).expect("the proxy reads");
     stream.write_all(&asked.body).expect("the proxy reads");
+    let endless = asked.line.contains("watch=true");
+    if endless {
+        // What comes in the first second is kept.
+        let wait = Some(Duration::from_secs(1));
+        stream.set_read_timeout(wait).expect("a time above zero");
+    }
     let mut reader = BufReader::new(stream);
     let mut lines = Vec::new();
     loop {
@@ -169,7 +184,12 @@ fn forward(asked: &Asked, address: &str) -> Value {
         lines.push(line.trim_end().to_owned());
     }
     let mut body = Vec::new();
-    reader.read_to_end(&mut body).expect("the answer ends");
+    let ended = reader.read_to_end(&mut body);
+    assert!(
+        endless || ended.is_ok(),
+        "the answer of {} is cut off",
+        asked.line
+    );
     let status: u64 = lines[0]
         .split(' ')
         .nth(1)

@@ -124,8 +124,11 @@ impl Delete {
                 timeout
             };
             let end = Instant::now() + timeout;
-            for (wanted, uid) in &gone {
-                if let Err(error) = until_gone(context, wanted, uid.as_deref(), end).await {
+            let pending = gone
+                .iter()
+                .filter_map(|(w, uid)| Some((w, uid.as_deref()?)));
+            for (wanted, uid) in pending {
+                if let Err(error) = until_gone(context, wanted, Some(uid), end).await {
                     errors.push(error);
                     break;
                 }
@@ -189,7 +192,7 @@ impl Delete {
         Ok((found, errors))
     }
 
-    /// Sends the request; gives the uid of the object that is being deleted.
+    /// Sends the request; gives the uid of the object while it is still there.
     async fn delete(
         &self,
         context: &Context,
@@ -213,12 +216,11 @@ impl Delete {
             .client()?
             .json(Request::send(Method::DELETE, wanted.path(), &options))
             .await?;
-        let uid = if answer["kind"] == "Status" {
-            &answer["details"]["uid"]
-        } else {
-            &answer["metadata"]["uid"]
-        };
-        Ok(uid.as_str().map(str::to_owned))
+        // A server that answers with a Status has removed the object; else it answers with the object.
+        if answer["kind"] == "Status" {
+            return Ok(None);
+        }
+        Ok(Some(api::meta::uid(&answer).to_owned()))
     }
 
     fn say(&self, wanted: &Wanted, dry_run: DryRun) -> Result<()> {

@@ -83,7 +83,7 @@ impl Goal {
         match (self, object) {
             (Self::Delete, object) => object.is_none(),
             (_, None) => false,
-            (Self::Create, Some(_)) => true,
+            (Self::Create, Some(object)) => !api::meta::uid(object).is_empty(),
             (Self::Condition(name, value), Some(object)) => {
                 let generation = api::meta::generation(object);
                 let conditions = object["status"]["conditions"]
@@ -195,6 +195,8 @@ impl Wait {
             if !goal.reached(Some(&wanted.object)) {
                 return Err(late());
             }
+            Some(wanted.object.clone())
+        } else if !matches!(goal, Goal::Delete) && goal.reached(Some(&wanted.object)) {
             Some(wanted.object.clone())
         } else {
             let uid = api::meta::uid(&wanted.object).to_owned();

@@ -121,40 +121,42 @@ async fn pairs(context: &Context, spec: &Spec, words: &[String]) -> Result<Resol
             "selectors and the all flag cannot be used when passing resource/name arguments".into(),
         );
     }
+    let pairs: Vec<(&str, &str)> = words.iter().map(|word| pair(word)).collect::<Result<_>>()?;
     let namespace = context.namespace()?;
     let mut wanted = Vec::new();
-    for word in words {
-        let parts: Vec<&str> = word.split('/').collect();
-        let [kind, name] = parts.as_slice() else {
-            if parts.len() == 1 {
-                return Err("there is no need to specify a resource type as a separate argument when passing arguments in resource/name form (e.g. 'ctl get resource/<resource_name>' instead of 'ctl get resource resource/<resource_name>'".into());
-            }
-            return Err("arguments in resource/name form may not have more than one slash".into());
-        };
-        if kind.is_empty() || name.is_empty() {
-            return Err(
-                "arguments in resource/name form must have a single resource and name".into(),
-            );
-        }
-        if kind.contains(',') {
-            return Err(
-                "arguments in resource/name form must have a single resource and name".into(),
-            );
-        }
+    for (kind, name) in pairs {
         let resource = context.resource(kind).await?;
         wanted.push(named(resource, &namespace, name));
     }
-    if spec.all_namespaces {
-        return Err("a resource cannot be retrieved by name across all namespaces".into());
+    if spec.all_namespaces && wanted.iter().any(|w| w.resource.namespaced) {
+        return Err(by_name_in_all());
     }
-    let first = wanted[0].resource.qualified();
-    let several_types = wanted.iter().any(|w| w.resource.qualified() != first);
+    let first = wanted.first().map(|w| w.resource.qualified());
+    let several_types = wanted.iter().any(|w| Some(w.resource.qualified()) != first);
     let single = wanted.len() == 1;
     Ok(Resolved {
         wanted,
         several_types,
         single,
     })
+}
+
+fn by_name_in_all() -> Error {
+    "a resource cannot be retrieved by name across all namespaces".into()
+}
+
+/// The type and the name of `po/x`.
+fn pair(word: &str) -> Result<(&str, &str)> {
+    let Some((kind, name)) = word.split_once('/') else {
+        return Err("there is no need to specify a resource type as a separate argument when passing arguments in resource/name form (e.g. 'ctl get resource/<resource_name>' instead of 'ctl get resource resource/<resource_name>'".into());
+    };
+    if name.contains('/') {
+        return Err("arguments in resource/name form may not have more than one slash".into());
+    }
+    if kind.is_empty() || name.is_empty() || kind.contains(',') {
+        return Err("arguments in resource/name form must have a single resource and name".into());
+    }
+    Ok((kind, name))
 }
 
 /// `pods`, `pods,svc`, `pods x y`, `all`.
@@ -186,8 +188,8 @@ async fn typed(context: &Context, spec: &Spec, words: &[String]) -> Result<Resol
         if !spec.labels.is_empty() || !spec.fields.is_empty() && spec.words.len() > 1 {
             return Err("name cannot be provided when a selector is specified".into());
         }
-        if spec.all_namespaces {
-            return Err("a resource cannot be retrieved by name across all namespaces".into());
+        if spec.all_namespaces && resources.iter().any(|r| r.namespaced) {
+            return Err(by_name_in_all());
         }
         let namespace = context.namespace()?;
         let wanted: Vec<Wanted> = resources

@@ -16,7 +16,6 @@ use crate::target::files;
 
 /// Create a resource from a file or from stdin.
 #[derive(Args, Debug)]
-#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Create {
     #[command(subcommand)]
     what: Option<What>,
