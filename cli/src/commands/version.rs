@@ -1,3 +1,5 @@
+//! `version`: which Kubernetes this program follows, and which the server is.
+
 use clap::Args;
 use serde_json::{Value, json};
 
