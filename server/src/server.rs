@@ -25,6 +25,8 @@ use crate::{logging, signals, worker};
 
 /// How long the parts have to end after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long another process may take to let go of a data directory.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Why a server can't start or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -182,11 +184,16 @@ fn component(identity: &str) -> UserInfo {
 
 /// The parts that run beside the API server.
 #[derive(Default)]
-struct Parts(JoinSet<&'static str>);
+struct Parts {
+    tasks: JoinSet<&'static str>,
+    /// The names of those that have not ended.
+    running: Vec<&'static str>,
+}
 
 impl Parts {
     fn start(&mut self, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
-        self.0.spawn(async move {
+        self.running.push(name);
+        self.tasks.spawn(async move {
             part.await;
             name
         });
@@ -194,8 +201,11 @@ impl Parts {
 
     /// Waits until a part ends although nobody asked it to.
     async fn failed(&mut self) {
-        match self.0.join_next().await {
-            Some(Ok(name)) => eprintln!("error: {name} ended; stopping the cluster"),
+        match self.tasks.join_next().await {
+            Some(Ok(name)) => {
+                self.running.retain(|running| *running != name);
+                eprintln!("error: {name} ended; stopping the cluster");
+            }
             Some(Err(panic)) => eprintln!("error: a part panicked: {panic}; stopping the cluster"),
             None => std::future::pending().await,
         }
@@ -203,9 +213,15 @@ impl Parts {
 
     /// Waits for all parts to end, but not for ever.
     async fn ended(mut self) {
-        let all = async { while self.0.join_next().await.is_some() {} };
+        let all = async {
+            while let Some(ended) = self.tasks.join_next().await {
+                self.running
+                    .retain(|running| ended.as_ref().ok() != Some(running));
+            }
+        };
         if tokio::time::timeout(GRACE, all).await.is_err() {
-            tracing::warn!("some parts did not end within {GRACE:?}");
+            let late = self.running.join(", ");
+            tracing::warn!("did not end within {GRACE:?}: {late}");
         }
     }
 }
@@ -230,8 +246,18 @@ pub(crate) fn lock(directory: &Path) -> Result<Flock<File>, Error> {
         .truncate(false)
         .open(&path)
         .map_err(in_way)?;
-    let mut lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
-        .map_err(|_| Error::InUse(directory.to_owned()))?;
+    // A process that was just being started when its parent was killed shares the lock until it
+    // executes its program: that passes.
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    let mut unlocked = file;
+    let mut lock = loop {
+        match Flock::lock(unlocked, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => break lock,
+            Err((file, _)) if Instant::now() < deadline => unlocked = file,
+            Err(_) => return Err(Error::InUse(directory.to_owned())),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
     lock.set_len(0)
         .and_then(|()| lock.write_all(std::process::id().to_string().as_bytes()))
         .map_err(in_way)?;

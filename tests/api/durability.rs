@@ -81,6 +81,16 @@ async fn a_hundred_kills_under_load_lose_nothing_acknowledged() {
 }
 
 #[tokio::test]
+async fn a_server_stops_in_order_even_while_it_starts() {
+    for _ in 0..3 {
+        let mut cluster = Cluster::without_worker();
+        cluster.terminate();
+        let log = cluster.log();
+        assert!(!log.contains("did not end"), "{log}");
+    }
+}
+
+#[tokio::test]
 async fn a_damaged_database_is_refused_and_left_alone() {
     let mut cluster = Cluster::without_worker();
     cluster.api().post(MAPS, &map("one", "1")).await.expect(201);

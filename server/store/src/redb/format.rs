@@ -15,6 +15,7 @@ use std::io::{ErrorKind, Write as _};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
@@ -28,6 +29,9 @@ use crate::index::Version;
 /// What `DIR/format` says, and what the `state` table says.
 const FORMAT: &str = "ctld-store 1";
 const FORMAT_NUMBER: u64 = 1;
+
+/// How long another process may take to let go of the lock.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
 /// One row: format, revision, reserved, compacted.
 const STATE: TableDefinition<'_, (), (u64, u64, u64, u64)> = TableDefinition::new("state");
@@ -113,7 +117,7 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
     let mut known = fs::OpenOptions::new();
     known.read(true).write(true).create(true).truncate(false);
     let mut lock = known.open(&marker).map_err(at(&marker))?;
-    match lock.try_lock() {
+    match lock_marker(&lock) {
         Ok(()) => {}
         Err(fs::TryLockError::WouldBlock) => return Err(OpenError::InUse { path: marker }),
         Err(fs::TryLockError::Error(error)) => return Err(at(&marker)(error)),
@@ -157,7 +161,13 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
     }));
     let (database, state, view) = match opened {
         Ok(Ok(opened)) => opened,
-        Ok(Err(redb::Error::Io(error))) if error.kind() != ErrorKind::UnexpectedEof => {
+        // redb tells of a file that is too short, or of another kind, as of an error of the disk.
+        Ok(Err(redb::Error::Io(error)))
+            if !matches!(
+                error.kind(),
+                ErrorKind::UnexpectedEof | ErrorKind::InvalidData
+            ) =>
+        {
             return Err(at(&path)(error));
         }
         Ok(Err(error)) => return Err(damaged(&error.to_string())),
@@ -169,6 +179,20 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
         source,
         state,
     })
+}
+
+/// Locks the marker. A lock that its owner has let go can live on for a moment in a process that the
+/// owner was just starting: until that one executes its program, it shares the owner's files.
+fn lock_marker(marker: &fs::File) -> Result<(), fs::TryLockError> {
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match marker.try_lock() {
+            Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            settled => return settled,
+        }
+    }
 }
 
 /// Makes an empty database.
