@@ -220,7 +220,9 @@ async fn populate(app: &App, router: &axum::Router) -> Result<(), Error> {
         });
         futures::future::try_join_all(missing).await?;
     }
-    Ok(())
+    // Whoever is let in now finds the roles: the authorizer knows what the cache has seen.
+    let fresh = app.cache.fresh().await;
+    fresh.map(drop).map_err(|e| Error::Store(e.message))
 }
 
 async fn make(

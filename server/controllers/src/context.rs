@@ -79,6 +79,20 @@ impl Views {
         let name = crate::root_ca::NAME;
         feed.start(&self.root_cas, feed.all(), named(name), |_| {});
     }
+
+    /// Returns when every view shows what there was at the start.
+    pub(crate) async fn synced(&self) {
+        futures::join!(
+            self.pods.synced(),
+            self.replica_sets.synced(),
+            self.deployments.synced(),
+            self.nodes.synced(),
+            self.node_leases.synced(),
+            self.namespaces.synced(),
+            self.default_accounts.synced(),
+            self.root_cas.synced(),
+        );
+    }
 }
 
 struct Feed<'a> {

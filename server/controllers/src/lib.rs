@@ -84,7 +84,12 @@ pub async fn run(clients: impl Fn(&str) -> kube::Client, config: Config, shutdow
     let config = Arc::new(config);
     let mut tasks = tokio::task::JoinSet::new();
     views.feed(&clients(IDENTITY), &shutdown, &mut tasks);
-    for controller in CONTROLLERS {
+    // Controllers start on complete views: what is not listed yet would look as if it were gone.
+    let controllers: &[Controller] = tokio::select! {
+        () = views.synced() => CONTROLLERS,
+        () = client::stopped(&shutdown) => &[],
+    };
+    for controller in controllers {
         let client = clients(&format!(
             "system:serviceaccount:kube-system:{}",
             controller.account

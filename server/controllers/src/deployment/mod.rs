@@ -47,12 +47,6 @@ pub(crate) async fn run(context: Context) {
         queue: Queue::default(),
     };
     controller.watch();
-    let views = &controller.context.views;
-    futures::join!(
-        views.deployments.synced(),
-        views.replica_sets.synced(),
-        views.pods.synced(),
-    );
     let shutdown = controller.context.shutdown.clone();
     let queue = controller.queue.clone();
     queue::work(queue, WORKERS, shutdown, |key| controller.sync(key)).await;

@@ -72,8 +72,11 @@ pub(crate) async fn run(context: Context) {
     let watches = (0..controller.kinds.len()).map(|kind| controller.clone().watch(kind));
     let work = async {
         let mut unlisted = controller.unlisted.subscribe();
-        // The sender lives in `controller`.
-        let _ = unlisted.wait_for(|n| *n == 0).await;
+        tokio::select! {
+            // The sender lives in `controller`.
+            _ = unlisted.wait_for(|n| *n == 0) => {}
+            () = client::stopped(&shutdown) => return,
+        }
         for uid in controller.graph.lock().owned() {
             controller.queue.add(uid);
         }

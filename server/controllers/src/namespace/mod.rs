@@ -36,7 +36,6 @@ pub(crate) async fn run(context: Context) {
             keys.add(meta.name.clone().unwrap_or_default());
         }
     });
-    namespaces.synced().await;
     let shutdown = context.shutdown.clone();
     queue::work(queue, WORKERS, shutdown, |name| sync(&context, name)).await;
 }

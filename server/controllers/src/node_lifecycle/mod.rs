@@ -46,12 +46,6 @@ pub(crate) async fn run(context: Context) {
         seen: Arc::default(),
     };
     controller.watch();
-    let views = &controller.context.views;
-    futures::join!(
-        views.nodes.synced(),
-        views.node_leases.synced(),
-        views.pods.synced()
-    );
     let shutdown = controller.context.shutdown.clone();
     let queue = controller.queue.clone();
     queue::work(queue, WORKERS, shutdown, |name| controller.sync(name)).await;

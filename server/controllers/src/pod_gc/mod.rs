@@ -44,7 +44,6 @@ pub(crate) async fn run(context: Context) {
             keys.add_after(ALL, QUARANTINE);
         }
     });
-    futures::join!(views.nodes.synced(), views.pods.synced());
     let shutdown = context.shutdown.clone();
     queue::work(queue, 1, shutdown, |_| sync(&context)).await;
 }

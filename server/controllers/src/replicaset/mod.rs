@@ -44,8 +44,6 @@ pub(crate) async fn run(context: Context) {
         expectations: Arc::default(),
     };
     controller.watch();
-    let views = &controller.context.views;
-    futures::join!(views.replica_sets.synced(), views.pods.synced());
     let shutdown = controller.context.shutdown.clone();
     let queue = controller.queue.clone();
     queue::work(queue, WORKERS, shutdown, |key| controller.sync(key)).await;

@@ -38,7 +38,6 @@ pub(crate) async fn run(context: Context) {
                 .unwrap_or_default(),
         );
     });
-    futures::join!(views.namespaces.synced(), views.root_cas.synced());
     queue::work(queue, 1, context.shutdown.clone(), |key| {
         sync(&context, key)
     })

@@ -54,7 +54,6 @@ pub(crate) async fn run(context: Context) {
             keys.add(Key::of(&pod.metadata));
         }
     });
-    futures::join!(views.nodes.synced(), views.pods.synced());
     let shutdown = context.shutdown.clone();
     queue::work(queue, WORKERS, shutdown, |key| sync(&context, key)).await;
 }
