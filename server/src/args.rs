@@ -92,6 +92,9 @@ pub(crate) struct ServerFlags {
     pub(crate) node: NodeFlags,
 }
 
+/// The kubelet's default for Linux.
+const EVICTION_HARD: &str = "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%";
+
 /// The worker on this machine.
 #[derive(Clone, Debug, Flags)]
 pub(crate) struct NodeFlags {
@@ -110,6 +113,9 @@ pub(crate) struct NodeFlags {
     /// How many pods this machine runs at most
     #[arg(long, value_name = "N", default_value_t = 110)]
     pub(crate) max_pods: u32,
+    /// When this machine counts as short of something and takes no more pods, as the kubelet has it
+    #[arg(long, value_name = "SIGNAL<QUANTITY,...", default_value = EVICTION_HARD)]
+    pub(crate) eviction_hard: node::Thresholds,
 }
 
 #[derive(Clone, Debug, Flags)]

@@ -110,6 +110,7 @@ pub(crate) fn node_config(
         static_pods: flags.pod_manifest_path.clone(),
         client_ca_pem: client_ca_pem.to_owned(),
         max_pods: flags.max_pods,
+        eviction_hard: flags.eviction_hard.clone(),
         api_server,
     })
 }

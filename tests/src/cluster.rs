@@ -34,8 +34,10 @@ impl Cluster {
     }
 
     /// A whole cluster. Needs root: see [`crate::root_or_skip`].
+    ///
+    /// It takes pods also on a machine that is short of disk: that is not what tests are about.
     pub fn with_worker() -> Self {
-        Self::start(&[])
+        Self::start(&["--eviction-hard", "nodefs.available<0%"])
     }
 
     /// A cluster with these further flags.
@@ -132,7 +134,7 @@ impl Cluster {
         self.home.path()
     }
 
-    /// What the server has written to standard error so far.
+    /// What the server has written to standard error until now.
     pub fn log(&self) -> String {
         fs::read_to_string(self.home.path().join("ctld.log")).unwrap_or_default()
     }

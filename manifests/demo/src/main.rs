@@ -177,6 +177,11 @@ impl Demo {
                 RUN_DIR,
             ])
             .args(["--secure-port", PORT])
+            // A laptop's disk may be as good as full: the demo needs some megabytes.
+            .args([
+                "--eviction-hard",
+                "memory.available<100Mi,nodefs.available<64Mi",
+            ])
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)

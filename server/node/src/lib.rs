@@ -37,12 +37,14 @@ use std::sync::Arc;
 
 use client::Shutdown;
 
+pub use registration::eviction::Thresholds;
+
 use clock::Clock;
 use env::resource::Allocatable;
 use pod::effects::{ImageSource, Shared};
 use registration::Registration;
 use registration::facts::Facts;
-use registration::status::{Identity, allocatable_memory, allocatable_storage};
+use registration::status::Identity;
 
 /// The Kubernetes release whose kubelet this one is like.
 const KUBELET_VERSION: &str = "v1.37.2";
@@ -68,6 +70,8 @@ pub struct Config {
     pub client_ca_pem: String,
     /// How many pods the node takes at most; Kubernetes' default is 110.
     pub max_pods: u32,
+    /// When the node counts as short of memory, disk or processes, and takes no more pods.
+    pub eviction_hard: Thresholds,
     /// Where containers find the API server: `KUBERNETES_SERVICE_HOST` and `_PORT`.
     pub api_server: Option<SocketAddr>,
 }
@@ -151,6 +155,7 @@ async fn run_on(
         },
         facts: facts.clone(),
         data: config.data_dir.clone(),
+        thresholds: config.eviction_hard.clone(),
         images: images.clone(),
         events: events.clone(),
         clock,
@@ -165,7 +170,7 @@ async fn run_on(
         events,
         clock,
         address: config.address,
-        allocatable: allocatable(&facts),
+        allocatable: allocatable(&facts, &config.eviction_hard),
         memory: facts.memory,
         services: services(config.api_server),
     });
@@ -190,11 +195,12 @@ async fn run_on(
     Ok(served?)
 }
 
-fn allocatable(facts: &Facts) -> Allocatable {
+fn allocatable(facts: &Facts, thresholds: &Thresholds) -> Allocatable {
+    let rest = registration::status::Allocatable::new(facts, thresholds);
     Allocatable {
         cpu: facts.cpus * 1000,
-        memory: allocatable_memory(facts),
-        ephemeral_storage: allocatable_storage(facts),
+        memory: rest.memory,
+        ephemeral_storage: rest.storage,
     }
 }
 

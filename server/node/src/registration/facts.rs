@@ -5,6 +5,8 @@ use std::path::Path;
 
 use nix::sys::statvfs::statvfs;
 
+use super::eviction::{Signal, Thresholds};
+
 /// Facts that don't change while the machine runs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
@@ -59,22 +61,26 @@ pub(crate) struct Pressure {
     pub(crate) pids: bool,
 }
 
-/// Less free memory than that is pressure: the kubelet's `memory.available` threshold, in KiB.
-const LEAST_MEMORY: i64 = 100 * 1024;
-
 impl Pressure {
-    /// Reads it.
-    pub(crate) fn read(data: &Path) -> Self {
+    /// Reads what is left, and holds it against the thresholds. What can't be read is not short.
+    pub(crate) fn read(data: &Path, thresholds: &Thresholds) -> Self {
         let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-        let available = kibibytes(&meminfo, "MemAvailable");
+        let memory = |name: &str| u64::try_from(kibibytes(&meminfo, name) * 1024).unwrap_or(0);
+        let (left, all) = (memory("MemAvailable"), memory("MemTotal"));
         let disk = statvfs(data).is_ok_and(|fs| {
-            let (free, all) = (fs.blocks_available(), fs.blocks());
-            free.saturating_mul(10) < all
+            let block = fs.fragment_size();
+            let (left, all) = (fs.blocks_available() * block, fs.blocks() * block);
+            // Some file systems have no fixed number of inodes, and say 0.
+            let inodes = (fs.files_available(), fs.files());
+            thresholds.is_short(Signal::Disk, left, all)
+                || (inodes.1 > 0 && thresholds.is_short(Signal::Inodes, inodes.0, inodes.1))
         });
         Self {
-            memory: available > 0 && available < LEAST_MEMORY,
+            memory: all > 0 && thresholds.is_short(Signal::Memory, left, all),
             disk,
-            pids: processes().is_some_and(|(used, most)| used.saturating_mul(10) > most * 9),
+            pids: processes().is_some_and(|(used, most)| {
+                thresholds.is_short(Signal::Processes, most.saturating_sub(used), most)
+            }),
         }
     }
 }

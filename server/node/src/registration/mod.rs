@@ -13,12 +13,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Owne
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
 
+pub(crate) mod eviction;
 pub(crate) mod facts;
 pub(crate) mod status;
 
 use crate::clock::Clock;
 use crate::events::Events;
 use crate::pod::effects::ImageSource;
+use eviction::Thresholds;
 use facts::{Facts, Pressure};
 use status::Identity;
 
@@ -38,6 +40,7 @@ pub(crate) struct Registration {
     pub(crate) identity: Identity,
     pub(crate) facts: Facts,
     pub(crate) data: PathBuf,
+    pub(crate) thresholds: Thresholds,
     pub(crate) images: Arc<dyn ImageSource>,
     pub(crate) events: Events,
     pub(crate) clock: Clock,
@@ -119,12 +122,15 @@ impl Registration {
 
     async fn status(&self, old: Option<&NodeStatus>) -> NodeStatus {
         let images = self.images.clone();
-        let data = self.data.clone();
+        let (data, thresholds) = (self.data.clone(), self.thresholds.clone());
         // Both read files.
-        let read = tokio::task::spawn_blocking(move || (images.all(), Pressure::read(&data)));
+        let read =
+            tokio::task::spawn_blocking(move || (images.all(), Pressure::read(&data, &thresholds)));
         let (images, pressure) = read.await.unwrap_or_default();
         let now = self.clock.now();
-        status::status(&self.identity, &self.facts, pressure, &images, old, now)
+        let allocatable = status::Allocatable::new(&self.facts, &self.thresholds);
+        let machine = (&self.facts, allocatable);
+        status::status(&self.identity, machine, pressure, &images, old, now)
     }
 
     /// A taint or condition of somebody else stays; lists of ours are replaced whole.

@@ -10,13 +10,12 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::eviction::{Signal, Thresholds};
 use super::facts::{Facts, Pressure, architecture};
 use crate::image::Image;
 use crate::status::seconds;
 use crate::{KUBELET_VERSION, RUNTIME_VERSION};
 
-/// Memory that is not given to pods: the kubelet's default eviction threshold.
-const RESERVED_MEMORY: i64 = 100 * 1024 * 1024;
 /// A node shows no more images than that, the largest first.
 const MAX_IMAGES: usize = 50;
 
@@ -64,7 +63,7 @@ pub(crate) fn labels(identity: &Identity) -> BTreeMap<String, String> {
 /// The whole status. `old` keeps the times of conditions that have not changed.
 pub(crate) fn status(
     identity: &Identity,
-    facts: &Facts,
+    (facts, allocatable): (&Facts, Allocatable),
     pressure: Pressure,
     images: &[Image],
     old: Option<&NodeStatus>,
@@ -72,7 +71,7 @@ pub(crate) fn status(
 ) -> NodeStatus {
     NodeStatus {
         capacity: Some(capacity(identity, facts)),
-        allocatable: Some(allocatable(identity, facts)),
+        allocatable: Some(allocatable.quantities(identity, facts)),
         addresses: Some(vec![
             address("InternalIP", &identity.address.to_string()),
             address("Hostname", &identity.name),
@@ -107,26 +106,38 @@ fn capacity(identity: &Identity, facts: &Facts) -> BTreeMap<String, Quantity> {
     ])
 }
 
-fn allocatable(identity: &Identity, facts: &Facts) -> BTreeMap<String, Quantity> {
-    let memory = allocatable_memory(facts) / 1024;
-    quantities([
-        ("cpu", facts.cpus.to_string()),
-        ("ephemeral-storage", allocatable_storage(facts).to_string()),
-        ("hugepages-1Gi", "0".to_owned()),
-        ("hugepages-2Mi", "0".to_owned()),
-        ("memory", format!("{memory}Ki")),
-        ("pods", identity.max_pods.to_string()),
-    ])
+/// What pods can have of the machine: all but what the thresholds say must be left.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allocatable {
+    /// Bytes.
+    pub(crate) memory: i64,
+    /// Bytes.
+    pub(crate) storage: i64,
 }
 
-/// Bytes of memory for pods.
-pub(crate) fn allocatable_memory(facts: &Facts) -> i64 {
-    (facts.memory - RESERVED_MEMORY).max(0)
-}
+impl Allocatable {
+    pub(crate) fn new(facts: &Facts, thresholds: &Thresholds) -> Self {
+        let without_reserve = |signal, all: i64| {
+            let whole = u64::try_from(all).unwrap_or(0);
+            let rest = whole.saturating_sub(thresholds.reserve(signal, whole));
+            i64::try_from(rest).unwrap_or(all)
+        };
+        Self {
+            memory: without_reserve(Signal::Memory, facts.memory),
+            storage: without_reserve(Signal::Disk, facts.storage),
+        }
+    }
 
-/// Bytes of disk for pods: a tenth stays free.
-pub(crate) fn allocatable_storage(facts: &Facts) -> i64 {
-    facts.storage / 10 * 9
+    fn quantities(self, identity: &Identity, facts: &Facts) -> BTreeMap<String, Quantity> {
+        quantities([
+            ("cpu", facts.cpus.to_string()),
+            ("ephemeral-storage", self.storage.to_string()),
+            ("hugepages-1Gi", "0".to_owned()),
+            ("hugepages-2Mi", "0".to_owned()),
+            ("memory", format!("{}Ki", self.memory / 1024)),
+            ("pods", identity.max_pods.to_string()),
+        ])
+    }
 }
 
 fn quantities<const N: usize>(list: [(&str, String); N]) -> BTreeMap<String, Quantity> {
