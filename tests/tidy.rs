@@ -132,6 +132,7 @@ fn is_test(name: &str) -> bool {
         || name.contains("/tests/")
         || name.contains("/tests.rs")
         || name.ends_with("_tests.rs")
+        || name.contains("/examples/")
 }
 
 #[test]

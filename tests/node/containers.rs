@@ -1,5 +1,7 @@
 //! The life of containers: start, end, restart, probes, resources, environment.
 
+use std::io::{BufRead, BufReader};
+
 use serde_json::json;
 use tests::pods::{
     PODS, cluster, create, exec, exec_text, gone, log, phase, reached, ready, script,
@@ -172,17 +174,16 @@ async fn a_pod_is_asked_to_stop_before_it_is_killed() {
     );
     pod["spec"]["terminationGracePeriodSeconds"] = json!(20);
     create(&api, &pod, "the pod to be ready", ready).await;
-    // The trap must be set before the signal comes.
-    tests::eventually_async("the script to run", tests::PATIENCE, || async {
-        log(&api, "stop", "").await.contains("up").then_some(())
-    })
-    .await;
     let begin = std::time::Instant::now();
-    let mut follow = cluster.ctl(&["logs", "--follow", "stop"]);
-    let follow = follow
+    let mut follow = cluster
+        .ctl(&["logs", "--follow", "stop"])
         .stdout(std::process::Stdio::piped())
         .spawn()
         .expect("ctl runs");
+    let mut lines = BufReader::new(follow.stdout.take().expect("stdout is a pipe")).lines();
+    let mut line = || lines.next().map(|line| line.expect("the log is text"));
+    // From here on the trap is set and the log is followed.
+    assert_eq!(line().as_deref(), Some("up"));
     api.delete(&format!("{PODS}/stop")).await.expect(200);
     gone(&api, "stop").await;
     assert!(
@@ -190,8 +191,9 @@ async fn a_pod_is_asked_to_stop_before_it_is_killed() {
         "it took {:?}",
         begin.elapsed()
     );
-    let output = follow.wait_with_output().expect("ctl ends");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "up\nbye\n");
+    assert_eq!(line().as_deref(), Some("bye"));
+    assert_eq!(line(), None);
+    assert!(follow.wait().expect("ctl ends").success());
 }
 
 #[tokio::test]

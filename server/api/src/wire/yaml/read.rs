@@ -58,6 +58,10 @@ pub fn documents(text: &str) -> Result<Vec<Document>, Error> {
         match event {
             Event::DocumentStart(..) => {
                 let (event, span) = reader.expect(span.start)?;
+                // Between two `---` with nothing but comments there is no node at all.
+                if matches!(event, Event::DocumentEnd) {
+                    continue;
+                }
                 let line = span.start.line();
                 let value = reader.value(event, span, &mut String::new(), 0)?;
                 let positions = std::mem::take(&mut reader.positions);
