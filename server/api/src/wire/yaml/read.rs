@@ -58,10 +58,6 @@ pub fn documents(text: &str) -> Result<Vec<Document>, Error> {
         match event {
             Event::DocumentStart(..) => {
                 let (event, span) = reader.expect(span.start)?;
-                // Between two `---` with nothing but comments there is no node at all.
-                if matches!(event, Event::DocumentEnd) {
-                    continue;
-                }
                 let line = span.start.line();
                 let value = reader.value(event, span, &mut String::new(), 0)?;
                 let positions = std::mem::take(&mut reader.positions);
@@ -105,8 +101,13 @@ fn scan_error(problem: &ScanError) -> Error {
 
 impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<Option<(Event<'a>, Span)>, Error> {
-        let next = self.parser.next_event().transpose();
-        next.map_err(|e| scan_error(&e))
+        loop {
+            let next = self.parser.next_event().transpose();
+            match next.map_err(|e| scan_error(&e))? {
+                Some((Event::Comment(..), _)) => {}
+                next => return Ok(next),
+            }
+        }
     }
 
     fn expect(&mut self, at: Marker) -> Result<(Event<'a>, Span), Error> {
