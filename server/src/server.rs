@@ -45,8 +45,8 @@ pub(crate) enum Error {
     Store(#[from] store::redb::OpenError),
     #[error(transparent)]
     Server(#[from] apiserver::server::Error),
-    #[error("invalid --event-ttl {0:?}: a duration such as 1h or 30m is expected")]
-    EventTtl(String),
+    #[error("invalid {0} {1:?}: a duration such as 1h or 30m is expected")]
+    Duration(&'static str, String),
     #[error(transparent)]
     Worker(#[from] worker::Error),
     #[error("can't start the runtime: {0}")]
@@ -95,7 +95,7 @@ async fn serve(flags: ServerFlags, begin: Instant) -> Result<(), Error> {
     let mut parts = Parts::default();
     let router = server.router();
     let client = move |user: UserInfo| client::in_process(router.clone(), user);
-    start_control_plane(&mut parts, &flags, &pki, client.clone(), &shutdown);
+    start_control_plane(&mut parts, &flags, &pki, client.clone(), &shutdown)?;
     if !flags.no_worker {
         let node = worker::node_config(
             &flags.directories,
@@ -130,20 +130,21 @@ async fn serve(flags: ServerFlags, begin: Instant) -> Result<(), Error> {
 }
 
 fn config(flags: &ServerFlags, pki: Arc<Pki>) -> Result<apiserver::Config, Error> {
-    let ttl: jiff::SignedDuration = flags
-        .event_ttl
-        .parse()
-        .map_err(|_| Error::EventTtl(flags.event_ttl.clone()))?;
-    let event_ttl =
-        Duration::try_from(ttl).map_err(|_| Error::EventTtl(flags.event_ttl.clone()))?;
     Ok(apiserver::Config {
         bind_address: flags.bind_address,
         secure_port: flags.secure_port,
         token_auth_file: flags.token_auth_file.clone(),
         service_cluster_ip_range: flags.service_cluster_ip_range.clone(),
-        event_ttl,
+        event_ttl: duration("--event-ttl", &flags.event_ttl)?,
         ..apiserver::Config::new(pki)
     })
+}
+
+/// The value of a flag that is a length of time.
+fn duration(flag: &'static str, text: &str) -> Result<Duration, Error> {
+    let parsed = text.parse::<jiff::SignedDuration>().ok();
+    let positive = parsed.and_then(|parsed| Duration::try_from(parsed).ok());
+    positive.ok_or_else(|| Error::Duration(flag, text.to_owned()))
 }
 
 fn start_control_plane(
@@ -152,12 +153,16 @@ fn start_control_plane(
     pki: &Pki,
     client: impl Fn(UserInfo) -> kube::Client + Clone + Send + Sync + 'static,
     shutdown: &client::Shutdown,
-) {
+) -> Result<(), Error> {
     let clients = {
         let client = client.clone();
         move |identity: &str| client(component(identity))
     };
-    let config = controllers::Config::new(pki.ca_pem());
+    let grace = &flags.node_monitor_grace_period;
+    let config = controllers::Config {
+        node_monitor_grace: duration("--node-monitor-grace-period", grace)?,
+        ..controllers::Config::new(pki.ca_pem())
+    };
     parts.start(
         "controllers",
         controllers::run(clients, config, shutdown.clone()),
@@ -166,6 +171,7 @@ fn start_control_plane(
         let client = client(component("system:kube-scheduler"));
         parts.start("scheduler", scheduler::run(client, shutdown.clone()));
     }
+    Ok(())
 }
 
 /// The identity of a component; service accounts are in the groups that their tokens would give them.

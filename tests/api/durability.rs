@@ -8,7 +8,7 @@ use tests::cluster::Cluster;
 use tests::http::Api;
 use tests::{PATIENCE, eventually_async};
 
-use crate::{MAPS, map};
+use crate::{MAPS, at, map};
 
 const KILLS: usize = 100;
 const WRITERS: usize = 8;
@@ -120,6 +120,79 @@ async fn a_damaged_database_is_refused_and_left_alone() {
         std::fs::read(&file).expect("the file is there"),
         b"this is no database"
     );
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_and_serves_reads_until_there_is_room() {
+    if !tests::root_or_skip("a_full_disk_refuses_writes") {
+        return;
+    }
+    let disk = SmallDisk::mount();
+    let data_dir = disk.path().join("data");
+    let data_dir = data_dir.to_string_lossy();
+    let cluster = Cluster::start(&["--no-worker", "--data-dir", &data_dir]);
+    let api = Api::admin(&cluster.url, &disk.path().join("data/admin.kubeconfig"));
+    api.post(MAPS, &map("before", "1")).await.expect(201);
+    let filler = disk.path().join("filler");
+    disk.fill(&filler);
+    // What is free inside the database is used up first.
+    let large = "x".repeat(512 << 10);
+    let mut refused = None;
+    for number in 0..200 {
+        let answer = api.post(MAPS, &map(&format!("m{number}"), &large)).await;
+        if answer.code != 201 {
+            refused = Some(answer);
+            break;
+        }
+    }
+    let refused = refused.expect("a disk is full some day").expect(503);
+    assert_eq!(refused["kind"], "Status", "{refused:#}");
+    assert_eq!(api.get(&at("before")).await.expect(200)["data"]["key"], "1");
+    let alive = api.get("/livez").await;
+    assert_eq!(alive.code, 200, "{:#}", alive.body);
+    std::fs::remove_file(&filler).expect("the filler can be removed");
+    eventually_async("writes to be taken again", PATIENCE, || async {
+        let answer = api.post(MAPS, &map("after", "2")).await;
+        (answer.code == 201).then_some(())
+    })
+    .await;
+}
+
+/// A file system of its own, of 32 MiB, unmounted when it goes out of scope.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory can be made");
+        let options = Some("size=32m");
+        nix::mount::mount(
+            Some("tmpfs"),
+            folder.path(),
+            Some("tmpfs"),
+            nix::mount::MsFlags::empty(),
+            options,
+        )
+        .expect("root can mount");
+        Self(folder)
+    }
+
+    fn path(&self) -> &std::path::Path {
+        self.0.path()
+    }
+
+    /// Writes a file until nothing more fits.
+    fn fill(&self, path: &std::path::Path) {
+        let mut file = std::fs::File::create(path).expect("a file can be made");
+        let zeros = [0; 4096];
+        while std::io::Write::write_all(&mut file, &zeros).is_ok() {}
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // A server that still has files open keeps it until it ends.
+        let _ = nix::mount::umount2(self.path(), nix::mount::MntFlags::MNT_DETACH);
+    }
 }
 
 #[tokio::test]

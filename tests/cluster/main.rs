@@ -1,4 +1,5 @@
 //! Whole clusters: controllers, scheduler, rollouts, nodes that vanish.
 
 mod deployments;
+mod nodes;
 mod scheduling;

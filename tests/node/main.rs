@@ -2,6 +2,7 @@
 
 mod containers;
 mod logs;
+mod many;
 mod network;
 mod recovery;
 mod security;

@@ -1,6 +1,6 @@
 //! The images of the tests: the demo's web server, and a box of shell tools.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use demo::image::{Entry, Image};
@@ -42,6 +42,16 @@ pub fn box_or_skip(test: &str) -> bool {
 
 /// Imports the image with the shell into a cluster's node.
 pub fn import_box(cluster: &Cluster) {
+    import(cluster, &shell_box());
+}
+
+/// Packs the image with the shell, for a node that is not the cluster's own; gives the layout's path.
+pub fn pack_box(cluster: &Cluster) -> String {
+    let layout = pack(cluster, &shell_box());
+    layout.to_string_lossy().into_owned()
+}
+
+fn shell_box() -> Image {
     let tools = Command::new(BUSYBOX)
         .arg("--list")
         .output()
@@ -67,21 +77,18 @@ pub fn import_box(cluster: &Cluster) {
     for tool in tools.lines().filter(|&tool| tool != "busybox") {
         entries.push(Entry::Link(format!("bin/{tool}"), "busybox".to_owned()));
     }
-    let image = Image {
+    Image {
         name: BOX.to_owned(),
         entries,
         command: vec!["sh".to_owned()],
         env: vec!["PATH=/bin".to_owned()],
         ..Image::default()
-    };
-    import(cluster, &image);
+    }
 }
 
 /// Packs an image and imports it with `ctld images import`.
 pub fn import(cluster: &Cluster, image: &Image) {
-    let name = image.name.replace([':', '/'], "-");
-    let layout = cluster.scratch().join(format!("image-{name}"));
-    image.pack(&layout).expect("the image can be packed");
+    let layout = pack(cluster, image);
     let output = programs::ctld()
         .args(["images", "import"])
         .arg(&layout)
@@ -94,4 +101,12 @@ pub fn import(cluster: &Cluster, image: &Image) {
         "the import failed: {}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// Writes an image's layout into the scratch directory.
+fn pack(cluster: &Cluster, image: &Image) -> PathBuf {
+    let name = image.name.replace([':', '/'], "-");
+    let layout = cluster.scratch().join(format!("image-{name}"));
+    image.pack(&layout).expect("the image can be packed");
+    layout
 }
