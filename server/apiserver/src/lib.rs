@@ -31,6 +31,7 @@ mod app;
 mod body;
 mod cache;
 mod call;
+mod coalesce;
 mod discovery;
 mod expiry;
 mod handlers;

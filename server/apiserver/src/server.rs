@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use serde_json::Value;
 use store::Store;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -26,6 +27,7 @@ use crate::auth::service_account::Tokens;
 use crate::auth::token_file::TokenFile;
 use crate::auth::{Authenticator, Authorizer, Known, PeerCertificate};
 use crate::cache::Cache;
+use crate::coalesce::{Coalesce, Polls};
 use crate::metrics::Metrics;
 use crate::node::Nodes;
 use crate::pki::Pki;
@@ -339,6 +341,24 @@ async fn connection(
             Ok::<_, Infallible>(answer.unwrap_or_else(|never| match never {}))
         }
     });
+    let ended = match session.alpn_protocol() {
+        Some(b"h2") => {
+            let polls = Polls::default();
+            let stream = Coalesce::new(stream, polls.clone());
+            let builder = builder().http2_only();
+            polls
+                .count(serve(builder, stream, service, &mut stopping))
+                .await
+        }
+        // A stream that may be upgraded, to run a command for example, is not only the connection's.
+        _ => serve(builder(), stream, service, &mut stopping).await,
+    };
+    if let Err(error) = ended {
+        tracing::debug!("{peer}: {error}");
+    }
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new());
     builder
@@ -346,16 +366,32 @@ async fn connection(
         .timer(TokioTimer::new())
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .max_concurrent_streams(STREAMS);
+    builder
+}
+
+/// Answers the requests of a connection, until it or the server ends.
+async fn serve<S, H>(
+    builder: auto::Builder<TokioExecutor>,
+    stream: S,
+    service: H,
+    stopping: &mut watch::Receiver<bool>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: hyper::service::Service<
+            hyper::Request<Incoming>,
+            Response = http::Response<Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        >,
+{
     let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut serving = std::pin::pin!(serving);
-    let ended = tokio::select! {
+    tokio::select! {
         ended = serving.as_mut() => ended,
-        () = stopped(&mut stopping) => {
+        () = stopped(stopping) => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!("{peer}: {error}");
     }
 }

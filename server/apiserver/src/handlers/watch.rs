@@ -9,6 +9,7 @@
 //! Nothing is buffered for a watcher: it has a position in the shared ring, and one that falls behind
 //! the ring's start is cut off with 410. Events are encoded once for all watchers that see them alike.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
 use serde_json::json;
 use store::Revision;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::app::App;
 use crate::cache::{Event, KindCache, Missed, Object, line};
@@ -87,6 +88,8 @@ struct Watcher {
     stopping: tokio::sync::watch::Receiver<bool>,
     deadline: Instant,
     bookmark: Instant,
+    /// Rings at the next of these. Kept from one wait to the next: most end long before.
+    timer: Pin<Box<Sleep>>,
     /// Whether a table's header has been sent.
     header: bool,
     ended: bool,
@@ -113,12 +116,14 @@ impl Watcher {
             refusal: None,
             deadline: now + timeout,
             bookmark: now + BOOKMARK,
+            timer: Box::pin(sleep_until(now)),
             header: true,
             ended: false,
             _counted: app.metrics.watching(call.resource()),
             app,
             cache,
         };
+        watcher.set_timer();
         match options.after {
             // A state is wanted first. Of any age will do, but it has to be the newest for a watch-list.
             Some(after) if options.initial => {
@@ -268,22 +273,35 @@ impl Watcher {
 
     /// Waits until something happens. A bookmark may be due.
     async fn wait(&mut self) -> Option<Bytes> {
-        let mut marked = false;
         tokio::select! {
-            changed = self.changes.changed() => self.ended = changed.is_err(),
-            () = tokio::time::sleep_until(self.deadline) => self.ended = true,
-            () = tokio::time::sleep_until(self.bookmark), if self.bookmarks => {
-                marked = true;
+            changed = self.changes.changed() => {
+                self.ended = changed.is_err();
+                return None;
             }
-            () = stopped(&mut self.stopping) => self.ended = true,
+            () = stopped(&mut self.stopping) => {
+                self.ended = true;
+                return None;
+            }
+            () = self.timer.as_mut() => {}
         }
-        if !marked {
+        let now = Instant::now();
+        if now >= self.deadline {
+            self.ended = true;
             return None;
         }
-        self.bookmark = Instant::now() + BOOKMARK;
+        self.bookmark = now + BOOKMARK;
+        self.set_timer();
         // What has happened meanwhile comes first; the bookmark has the newest revision.
         let chunk = self.live();
         chunk.or_else(|| Some(self.mark(false)))
+    }
+
+    fn set_timer(&mut self) {
+        let due = match self.bookmarks {
+            true => self.deadline.min(self.bookmark),
+            false => self.deadline,
+        };
+        self.timer.as_mut().reset(due);
     }
 
     fn append(&mut self, out: &mut Vec<u8>, event: &Event) {
