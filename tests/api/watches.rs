@@ -1,58 +1,17 @@
 //! Watch: events in order, bookmarks, resuming.
 
-use futures::StreamExt;
-use reqwest::Method;
 use serde_json::{Value, json};
-use tests::PATIENCE;
 use tests::cluster::Cluster;
 use tests::http::Api;
+use tests::watch::Watch;
 
 use crate::{MAPS, at, map};
 
-/// The events of a watch, one after the other.
-struct Watch {
-    body: futures::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>,
-    buffer: Vec<u8>,
-}
-
-impl Watch {
-    async fn start(api: &Api, query: &str) -> Self {
-        // The controllers publish this one in every namespace, at a time of their own.
-        let others = "fieldSelector=metadata.name!%3Dkube-root-ca.crt";
-        let path = format!("{MAPS}?watch=true&{others}&{query}");
-        let response = api
-            .request(Method::GET, &path)
-            .send()
-            .await
-            .expect("the watch starts");
-        assert_eq!(response.status(), 200);
-        Self {
-            body: response.bytes_stream().boxed(),
-            buffer: Vec::new(),
-        }
-    }
-
-    /// The next event, or `None` when the server has ended the watch.
-    async fn next(&mut self) -> Option<Value> {
-        loop {
-            if let Some(end) = self.buffer.iter().position(|&byte| byte == b'\n') {
-                let line: Vec<u8> = self.buffer.drain(..=end).collect();
-                return Some(serde_json::from_slice(&line).expect("an event is JSON"));
-            }
-            let chunk = tokio::time::timeout(PATIENCE, self.body.next()).await;
-            match chunk.expect("an event arrives in time") {
-                Some(Ok(chunk)) => self.buffer.extend_from_slice(&chunk),
-                _ => return None,
-            }
-        }
-    }
-
-    async fn expect(&mut self, kind: &str, name: &str) -> Value {
-        let event = self.next().await.expect("the watch goes on");
-        assert_eq!(event["type"], kind, "{event:#}");
-        assert_eq!(event["object"]["metadata"]["name"], name, "{event:#}");
-        event
-    }
+/// Watches the ConfigMaps of the default namespace, but for the one that the controllers publish
+/// everywhere at a time of their own.
+async fn watch(api: &Api, query: &str) -> Watch {
+    let others = "fieldSelector=metadata.name!%3Dkube-root-ca.crt";
+    Watch::start(api, MAPS, &format!("{others}&{query}")).await
 }
 
 async fn version(api: &Api) -> String {
@@ -68,7 +27,7 @@ async fn every_change_arrives_in_order() {
     let cluster = Cluster::without_worker();
     let api = cluster.api();
     let from = version(&api).await;
-    let mut watch = Watch::start(&api, &format!("resourceVersion={from}")).await;
+    let mut watch = watch(&api, &format!("resourceVersion={from}")).await;
     api.post(MAPS, &map("one", "1")).await.expect(201);
     api.patch(&at("one"), "merge", &json!({"data": {"key": "2"}}))
         .await
@@ -94,7 +53,7 @@ async fn an_object_that_leaves_the_selection_is_deleted_for_its_watcher() {
     let api = cluster.api();
     let from = version(&api).await;
     let query = format!("resourceVersion={from}&labelSelector=app%3Da");
-    let mut watch = Watch::start(&api, &query).await;
+    let mut watch = watch(&api, &query).await;
     let mut body = map("one", "1");
     body["metadata"]["labels"] = json!({"app": "a"});
     api.post(MAPS, &body).await.expect(201);
@@ -120,7 +79,7 @@ async fn a_watch_resumes_after_a_restart_of_the_server() {
     cluster.terminate();
     cluster.boot();
     let api = cluster.api();
-    let mut watch = Watch::start(&api, &format!("resourceVersion={from}")).await;
+    let mut watch = watch(&api, &format!("resourceVersion={from}")).await;
     watch.expect("ADDED", "one").await;
     watch.expect("ADDED", "two").await;
     watch.expect("DELETED", "one").await;
@@ -135,7 +94,7 @@ async fn initial_events_end_with_a_bookmark_that_says_so() {
     api.post(MAPS, &body).await.expect(201);
     let query = "sendInitialEvents=true&allowWatchBookmarks=true\
                  &resourceVersionMatch=NotOlderThan&labelSelector=app%3Da";
-    let mut watch = Watch::start(&api, query).await;
+    let mut watch = watch(&api, query).await;
     watch.expect("ADDED", "one").await;
     let bookmark = watch.next().await.expect("a bookmark");
     assert_eq!(bookmark["type"], "BOOKMARK");
@@ -159,6 +118,6 @@ async fn a_watch_ends_when_its_time_is_over() {
     let cluster = Cluster::without_worker();
     let api = cluster.api();
     let from = version(&api).await;
-    let mut watch = Watch::start(&api, &format!("resourceVersion={from}&timeoutSeconds=1")).await;
+    let mut watch = watch(&api, &format!("resourceVersion={from}&timeoutSeconds=1")).await;
     assert_eq!(watch.next().await, None);
 }

@@ -37,7 +37,7 @@ pub(crate) fn measure(sides: &mut Sides, report: &mut Report) {
     });
     let peer = peer.and_then(|(_, peer)| peer);
     report.add(
-        "idle: resident (ours with controllers, scheduler and worker)",
+        "idle: resident (ours with controllers, scheduler, worker)",
         "MB",
         memory,
         peer.map(|p| p.0),

@@ -49,7 +49,17 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let options = match options() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [process::PEAK, command @ ..] = words
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
+        process::tell_peak_resident(command);
+        return ExitCode::SUCCESS;
+    }
+    let options = match options(words) {
         Ok(options) => options,
         Err(problem) => {
             eprintln!("bench: {problem}");
@@ -76,13 +86,13 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn options() -> Result<Options, String> {
+fn options(words: Vec<String>) -> Result<Options, String> {
     let mut options = Options {
         peer: None,
         json: None,
         sections: Vec::new(),
     };
-    let mut words = std::env::args().skip(1);
+    let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let mut file = || {
             words

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -12,17 +13,30 @@ use tests::http::Api;
 
 /// A running pair, ended when it goes out of scope.
 pub(crate) struct Peer {
-    _home: TempDir,
+    home: Arc<TempDir>,
     etcd: Child,
     apiserver: Child,
-    url: String,
+    /// Where the API is served.
+    pub(crate) url: String,
     /// From the first exec to `/readyz`.
     pub(crate) start: Duration,
 }
 
 impl Peer {
+    /// Starts a pair that knows nothing yet.
     pub(crate) fn start(binaries: &Path, cluster: &Cluster) -> Self {
         let home = tempfile::tempdir().expect("a temporary directory can be made");
+        Self::start_in(Arc::new(home), binaries, cluster)
+    }
+
+    /// Ends this pair and starts another on its data.
+    pub(crate) fn restart(self, binaries: &Path, cluster: &Cluster) -> Self {
+        let home = Arc::clone(&self.home);
+        drop(self);
+        Self::start_in(home, binaries, cluster)
+    }
+
+    fn start_in(home: Arc<TempDir>, binaries: &Path, cluster: &Cluster) -> Self {
         let [client, peer, secure] = [free_port(), free_port(), free_port()];
         let begin = Instant::now();
         let client_url = format!("http://127.0.0.1:{client}");
@@ -82,13 +96,13 @@ impl Peer {
             .expect("kube-apiserver can be started");
         let url = format!("https://127.0.0.1:{secure}");
         let mut started = Self {
-            _home: home,
+            home,
             etcd,
             apiserver,
             url,
             start: Duration::ZERO,
         };
-        let api = started.api(cluster);
+        let api = Api::admin(&started.url, &cluster.kubeconfig());
         crate::load::run(eventually_async(
             "kube-apiserver",
             Duration::from_secs(60),
@@ -108,10 +122,6 @@ impl Peer {
             },
         ));
         started
-    }
-
-    pub(crate) fn api(&self, cluster: &Cluster) -> Api {
-        Api::admin(&self.url, &cluster.kubeconfig())
     }
 
     pub(crate) fn pids(&self) -> Vec<u32> {

@@ -1,6 +1,9 @@
 //! What processes have used, from `/proc`.
 
 use std::fs;
+use std::process::{Command, Stdio};
+
+use nix::sys::resource::{UsageWho, getrusage};
 
 /// The CPU seconds of a process and its reaped children, 0 when it is gone.
 pub(crate) fn cpu_seconds(pid: u32) -> f64 {
@@ -34,4 +37,38 @@ fn kib(pid: u32, file: &str, key: &str) -> u64 {
         .find_map(|line| line.strip_prefix(key))
         .and_then(|rest| rest.split_whitespace().next()?.parse().ok())
         .unwrap_or(0)
+}
+
+/// Runs a command to its end and gives the most memory that it had resident, in bytes.
+///
+/// The kernel keeps that figure for all children together, so the command runs as the only child of a
+/// copy of this program: see [`tell_peak_resident`].
+pub(crate) fn peak_resident(command: Command) -> u64 {
+    let own = std::env::current_exe().expect("a program knows its own path");
+    let mut copy = Command::new(own);
+    copy.arg(PEAK)
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        copy.env(name, value.unwrap_or_default());
+    }
+    let output = copy.output().expect("this program can be run");
+    let text = String::from_utf8_lossy(&output.stderr);
+    let last = text.lines().last().and_then(|line| line.parse().ok());
+    last.unwrap_or_else(|| panic!("no figure in {text:?}"))
+}
+
+/// The word that makes this program a copy that measures one command.
+pub(crate) const PEAK: &str = "--peak-resident";
+
+/// The copy's part: runs the command and writes the figure to standard error.
+pub(crate) fn tell_peak_resident(words: &[&str]) {
+    let (program, arguments) = words.split_first().expect("a command follows");
+    let status = Command::new(program)
+        .args(arguments)
+        .stdout(Stdio::null())
+        .status();
+    status.expect("the command can be run");
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("the kernel tells of children");
+    eprintln!("{}", usage.max_rss() * 1024);
 }

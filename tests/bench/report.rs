@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-/// One figure of each side. Smaller is better unless `more_is_better`.
+/// One figure of each side. Smaller is better, except of rates.
 pub(crate) struct Row {
     pub(crate) what: String,
     pub(crate) unit: &'static str,
@@ -43,7 +43,7 @@ impl Report {
     /// A Markdown table.
     pub(crate) fn table(&self) -> String {
         let mut text = String::from(
-            "| what | ctl, ctld | peer | peer ÷ ours | budget |\n|---|---|---|---|---|\n",
+            "| what | ctl, ctld | peer | times better | budget |\n|---|---|---|---|---|\n",
         );
         for row in &self.rows {
             let _ = writeln!(text, "| {} |", line(row));
@@ -69,9 +69,11 @@ impl Report {
 
 fn line(row: &Row) -> String {
     let peer = row.peer.map_or("–".to_owned(), |v| figure(v, row.unit));
-    let ratio = row
-        .peer
-        .map_or("–".to_owned(), |v| format!("{:.1}", v / row.ours));
+    let ratio = match (row.peer, row.unit) {
+        (Some(peer), "/s") => format!("{:.1}", row.ours / peer),
+        (Some(peer), _) if row.ours > 0.0 => format!("{:.1}", peer / row.ours),
+        _ => "–".to_owned(),
+    };
     format!(
         "{} | {} | {peer} | {ratio} | {}",
         row.what,

@@ -1,6 +1,6 @@
-//! The two sides of a comparison: a server with its URL, its processes, and a client.
+//! The two sides of a comparison: a server with its URL, its processes, and clients.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tests::cluster::Cluster;
 use tests::http::Api;
@@ -10,11 +10,28 @@ use crate::process;
 
 /// One server to be measured.
 pub(crate) struct Side {
+    /// A client with one connection.
     pub(crate) api: Api,
+    url: String,
+    kubeconfig: PathBuf,
     pids: Vec<u32>,
 }
 
 impl Side {
+    fn new(url: &str, kubeconfig: &Path, pids: Vec<u32>) -> Self {
+        Self {
+            api: Api::admin(url, kubeconfig),
+            url: url.to_owned(),
+            kubeconfig: kubeconfig.to_owned(),
+            pids,
+        }
+    }
+
+    /// A client with a connection of its own: servers limit the requests of one, running watches too.
+    pub(crate) fn connect(&self) -> Api {
+        Api::admin(&self.url, &self.kubeconfig)
+    }
+
     pub(crate) fn cpu_seconds(&self) -> f64 {
         self.pids.iter().map(|&pid| process::cpu_seconds(pid)).sum()
     }
@@ -39,19 +56,17 @@ impl Sides {
         Self { peer }
     }
 
-    /// Measures our API server, then the peer's, each fresh.
+    /// Measures our API server, then the peer's, each fresh. Ours brings its controllers along; the
+    /// peer's are other programs, which do not run.
     pub(crate) fn each<T>(&self, mut measure: impl FnMut(&Side) -> T) -> (T, Option<T>) {
-        let cluster = Cluster::without_worker();
-        let ours = measure(&Side {
-            api: cluster.api(),
-            pids: vec![cluster.pid()],
-        });
+        let mut cluster = Cluster::start(&["--no-worker", "--no-scheduler"]);
+        let pids = vec![cluster.pid()];
+        let ours = measure(&Side::new(&cluster.url, &cluster.kubeconfig(), pids));
+        // Only its certificates are needed from here on.
+        cluster.terminate();
         let peer = self.peer.as_ref().map(|binaries| {
             let peer = Peer::start(binaries, &cluster);
-            measure(&Side {
-                api: peer.api(&cluster),
-                pids: peer.pids(),
-            })
+            measure(&Side::new(&peer.url, &cluster.kubeconfig(), peer.pids()))
         });
         (ours, peer)
     }

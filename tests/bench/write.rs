@@ -14,9 +14,15 @@ pub(crate) fn measure(sides: &mut Sides, report: &mut Report) {
             "/s",
             ours.rate,
             of(|l| l.rate),
-            "8 × the rate",
+            if workers == 64 { "8 times more" } else { "–" },
         );
-        report.add(name("CPU each"), "µs", ours.cpu, of(|l| l.cpu), "peer ÷ 10");
+        report.add(
+            name("CPU each"),
+            "µs",
+            ours.cpu,
+            of(|l| l.cpu),
+            "10 times less",
+        );
         report.add(name("p50"), "ms", ours.p50, of(|l| l.p50), "–");
         report.add(name("p99"), "ms", ours.p99, of(|l| l.p99), "–");
     }

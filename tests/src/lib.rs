@@ -5,6 +5,7 @@ pub mod http;
 pub mod image;
 pub mod pods;
 pub mod programs;
+pub mod watch;
 
 use std::fs::OpenOptions;
 use std::io::Write;
