@@ -108,7 +108,10 @@ impl Delete {
                     gone.push((wanted, uid));
                 }
                 Err(error) if ignore && error.is_not_found() => {}
-                Err(error) => errors.push(error),
+                Err(error) if wanted.source.is_empty() => errors.push(error),
+                Err(error) => {
+                    errors.push(error.when(&format!("error when deleting {:?}", wanted.source)));
+                }
             }
         }
         if gone.is_empty() && errors.is_empty() {
@@ -160,8 +163,18 @@ impl Delete {
 
     fn propagation(&self) -> Result<&'static str> {
         match self.cascade.as_str() {
-            "background" | "true" => Ok("Background"),
-            "orphan" | "false" => Ok("Orphan"),
+            "background" => Ok("Background"),
+            "orphan" => Ok("Orphan"),
+            boolean @ ("true" | "false") => {
+                let (name, value) = match boolean {
+                    "true" => ("background", "Background"),
+                    _ => ("orphan", "Orphan"),
+                };
+                note(&format!(
+                    "warning: --cascade={boolean} is deprecated (boolean value) and can be replaced with --cascade={name}."
+                ));
+                Ok(value)
+            }
             "foreground" => Ok("Foreground"),
             other => Err(format!("invalid cascade value ({other}). Must be \"background\", \"foreground\", or \"orphan\"").into()),
         }
@@ -177,10 +190,21 @@ impl Delete {
             all_namespaces: self.all_namespaces,
             all: self.all,
         };
-        if self.all && self.selector.is_some() {
+        if self.all && !(spec.labels.is_empty() && spec.fields.is_empty()) {
             return Err("setting 'all' parameter but found a non empty selector. ".into());
         }
         let resolved = target::resolve(context, &spec).await?;
+        // Whoever gives both may have meant one or all: neither is deleted.
+        let by_name = resolved.wanted.iter().any(|w| !w.name.is_empty());
+        if self.all && by_name && !self.words.is_empty() {
+            let paired = self.words.iter().any(|w| w.contains('/'));
+            return Err(if paired {
+                "selectors and the all flag cannot be used when passing resource/name arguments"
+            } else {
+                "name cannot be provided when a selector is specified"
+            }
+            .into());
+        }
         if resolved.wanted.iter().all(|w| !w.name.is_empty()) {
             return Ok((resolved.wanted, Vec::new()));
         }
