@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use super::checks;
 use crate::args::Global;
 use crate::error::{Error, Result};
 
@@ -81,15 +82,29 @@ pub(crate) fn read(path: &Path) -> Result<Option<Value>> {
     }
     let mut documents = api::wire::yaml::documents(&text).map_err(|e| {
         format!(
-            "error loading config file {path:?}: yaml: line {}: {}",
-            e.line, e.message
+            "error loading config file {path:?}: yaml: line {}, column {}: {}",
+            e.line, e.column, e.message
         )
     })?;
-    Ok(Some(if documents.is_empty() {
-        json!({})
-    } else {
-        documents.swap_remove(0).value
-    }))
+    if documents.is_empty() {
+        return Ok(Some(json!({})));
+    }
+    let file = documents.swap_remove(0).value;
+    let (kind, version) = (&file["kind"], &file["apiVersion"]);
+    let known = kind.is_null() || kind == "Config";
+    if !(file.is_object() || file.is_null()) {
+        return Err(format!(
+            "error loading config file {path:?}: couldn't get version/kind; it holds no map of fields"
+        )
+        .into());
+    }
+    if !known {
+        return Err(format!(
+            "error loading config file {path:?}: no kind {kind} is registered for version {version}"
+        )
+        .into());
+    }
+    Ok(Some(file))
 }
 
 impl Config {
@@ -218,10 +233,9 @@ impl Config {
                 )]));
             }
             None if !name.is_empty() => {
-                return Err(Error::Configuration(vec![
-                    format!("context was not found for specified context: {name}"),
-                    "cluster has no server defined".into(),
-                ]));
+                return Err(Error::Configuration(vec![format!(
+                    "context was not found for specified context: {name}"
+                )]));
             }
             None => json!({}),
         };
@@ -239,7 +253,7 @@ impl Config {
             }
         };
         let (cluster_name, mut cluster) = pick(&global.cluster, "clusters", "cluster")?;
-        let (_, mut user) = pick(&global.user, "users", "user")?;
+        let (user_name, mut user) = pick(&global.user, "users", "user")?;
         override_cluster(&mut cluster, global);
         override_user(&mut user, global);
         let configured = context["namespace"].as_str().filter(|n| !n.is_empty());
@@ -251,6 +265,19 @@ impl Config {
             } else {
                 format!("no server found for cluster {cluster_name:?}")
             }]));
+        }
+        let mut problems = checks::user(&user_name, &user);
+        problems.extend(checks::cluster(&cluster_name, &cluster));
+        if !problems.is_empty() {
+            return Err(Error::Configuration(problems));
+        }
+        let authority = |field: &str| cluster[field].as_str().is_some_and(|a| !a.is_empty());
+        if cluster["insecure-skip-tls-verify"] == true
+            && (authority("certificate-authority") || authority("certificate-authority-data"))
+        {
+            return Err(
+                "specifying a root certificates file with the insecure flag is not allowed".into(),
+            );
         }
         Ok(Chosen {
             namespace: configured.map(str::to_owned),

@@ -1,5 +1,6 @@
 //! The connection to a cluster: requests as kubectl makes them, and answers or errors in its words.
 
+mod checks;
 pub(crate) mod credentials;
 pub(crate) mod discovery;
 pub(crate) mod kubeconfig;
@@ -16,7 +17,8 @@ use http::{HeaderMap, HeaderValue, Method};
 use reqwest::Url;
 use serde_json::Value;
 
-use crate::args::{Global, duration};
+use crate::args::Global;
+use crate::duration;
 use crate::error::{Connect, Error, Result};
 use credentials::Credentials;
 
@@ -304,7 +306,7 @@ fn timeout(global: &Global) -> Result<Option<Duration>> {
         .parse::<u64>()
         .ok()
         .map(Duration::from_secs)
-        .or_else(|| duration(text));
+        .or_else(|| duration::parse(text).ok().map(duration::positive));
     match parsed {
         Some(Duration::ZERO) => Ok(None),
         Some(timeout) => Ok(Some(timeout)),

@@ -3,11 +3,13 @@
 
 use clap::Args;
 use http::Method;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::args::{DryRun, DryRunFlag, Files, Print};
 use crate::client::Request;
 use crate::context::{Context, note, print};
+use crate::duration;
 use crate::error::{Error, Result};
 use crate::printer::{self, Format};
 use crate::target::Wanted;
@@ -21,6 +23,9 @@ pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-config
 /// The resource name must be given. The resource is created if it doesn't exist.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Apply {
+    /// Nothing: objects come from files
+    #[arg(hide = true)]
+    words: Vec<String>,
     #[command(flatten)]
     files: Files,
     #[command(flatten)]
@@ -64,8 +69,8 @@ pub(crate) struct Apply {
     #[arg(long)]
     subresource: Option<String>,
     /// With --force, how long to wait for the end of the old object
-    #[arg(long, default_value = "0s")]
-    timeout: String,
+    #[arg(long, value_parser = duration::parse, default_value = "0s")]
+    timeout: SignedDuration,
     /// strict, warn or ignore unknown fields
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "strict", default_missing_value = "strict")]
     validate: String,
@@ -144,8 +149,17 @@ impl Apply {
     }
 
     fn check(&self, dry_run: DryRun) -> Result<()> {
-        if self.files.filename.is_empty() && self.files.kustomize.is_none() {
-            return Err("must specify one of -f and -k".into());
+        if !self.words.is_empty() {
+            return Err(format!(
+                "Unexpected args: [{}]\nSee 'ctl apply -h' for help and examples",
+                self.words.join(" ")
+            )
+            .into());
+        }
+        match (self.files.filename.is_empty(), &self.files.kustomize) {
+            (true, None) => return Err("must specify one of -f and -k".into()),
+            (false, Some(_)) => return Err("only one of -f or -k can be specified".into()),
+            _ => {}
         }
         if self.prune {
             return Err("--prune is not supported by this program: delete what files no longer hold with `ctl delete`".into());
@@ -194,7 +208,7 @@ impl Apply {
             .into_iter()
             .map(|(object, _)| clean(object))
             .collect();
-        let list = json!({"apiVersion": "v1", "items": items, "kind": "List", "metadata": {"resourceVersion": ""}});
+        let list = json!({"apiVersion": "v1", "items": items, "kind": "List", "metadata": {}});
         print(&format.object(&list, None)?)
     }
 
@@ -307,8 +321,13 @@ impl Apply {
                 });
             }
             if dry_run == DryRun::Client {
+                let object = match schema(&target.resource) {
+                    Some(schema) => api::patch::strategic::apply(schema, &current, &patch)
+                        .map_err(|error| error.to_string())?,
+                    None => api::patch::merge::apply(&current, &patch),
+                };
                 return Ok(Done {
-                    object: modified.clone(),
+                    object,
                     message: "configured",
                 });
             }
@@ -319,15 +338,9 @@ impl Apply {
                 .await
             {
                 Ok(object) => {
-                    let same = api::meta::resource_version(&object)
-                        == api::meta::resource_version(&current);
                     return Ok(Done {
                         object,
-                        message: if same && dry_run == DryRun::None {
-                            "unchanged"
-                        } else {
-                            "configured"
-                        },
+                        message: "configured",
                     });
                 }
                 Err(error) if error.reason() == "Conflict" && conflicts < 5 => {
@@ -362,7 +375,7 @@ impl Apply {
             .client()?
             .json(Request::send(Method::DELETE, target.path(), &options))
             .await?;
-        let timeout = crate::args::duration_flag("timeout", &self.timeout)?;
+        let timeout = duration::positive(self.timeout);
         let timeout = if timeout.is_zero() {
             std::time::Duration::from_secs(300)
         } else {

@@ -4,11 +4,13 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use http::Method;
+use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::args::{DryRun, DryRunFlag, Files, duration_flag};
+use crate::args::{DryRun, DryRunFlag, Files};
 use crate::client::Request;
 use crate::context::{Context, line, note};
+use crate::duration;
 use crate::error::{Error, Result};
 use crate::target::{self, Spec, Wanted};
 
@@ -58,8 +60,8 @@ pub(crate) struct Delete {
     #[arg(long, short = 'l')]
     selector: Option<String>,
     /// How long to wait for the end; 0 is as long as it takes
-    #[arg(long, default_value = "0s")]
-    timeout: String,
+    #[arg(long, value_parser = duration::parse, default_value = "0s")]
+    timeout: SignedDuration,
     /// Wait for the end
     #[arg(long, action = clap::ArgAction::Set, default_value_t = true)]
     wait: bool,
@@ -85,7 +87,7 @@ impl Delete {
             );
         }
         let ignore = self.ignore_not_found || self.all && self.field_selector.is_none();
-        let timeout = duration_flag("timeout", &self.timeout)?;
+        let timeout = duration::positive(self.timeout);
         let (found, mut errors) = self.find(context, ignore).await?;
         if self.interactive && !found.is_empty() && dry_run == DryRun::None && !confirm(&found)? {
             return Ok(());
@@ -189,6 +191,7 @@ impl Delete {
             fields: self.field_selector.clone().unwrap_or_default(),
             all_namespaces: self.all_namespaces,
             all: self.all,
+            ..Spec::default()
         };
         if self.all && !(spec.labels.is_empty() && spec.fields.is_empty()) {
             return Err("setting 'all' parameter but found a non empty selector. ".into());

@@ -1,6 +1,8 @@
 //! `create`: makes objects from files, or by sub-commands from flags.
 
 mod generators;
+mod registry;
+mod token;
 
 use clap::{Args, Subcommand};
 use http::Method;
@@ -78,6 +80,8 @@ enum What {
     /// Create a service account with the specified name
     #[command(alias = "sa")]
     Serviceaccount(generators::Plain),
+    /// Request a service account token
+    Token(token::Token),
 }
 
 /// The kinds of secrets.
@@ -90,6 +94,8 @@ pub(crate) struct Secret {
 
 #[derive(Debug, Subcommand)]
 enum SecretKind {
+    /// Create a secret for use with an image registry
+    DockerRegistry(registry::Registry),
     /// Create a secret from a local file, directory, or literal value
     Generic(generators::ConfigMap),
     /// Create a TLS secret
@@ -125,6 +131,10 @@ impl Create {
             What::Deployment(flags) => (flags.object()?, &flags.common),
             What::Namespace(flags) => (flags.object("Namespace")?, &flags.common),
             What::Serviceaccount(flags) => (flags.object("ServiceAccount")?, &flags.common),
+            What::Token(flags) => return flags.run(context).await,
+            What::Secret(Secret {
+                what: SecretKind::DockerRegistry(flags),
+            }) => (flags.object()?, &flags.common),
             What::Secret(Secret {
                 what: SecretKind::Generic(flags),
             }) => (flags.secret()?, &flags.common),
@@ -199,7 +209,12 @@ impl Create {
             match sent {
                 Ok(object) => self.common.say(&format, &object, &wanted.resource)?,
                 Err(error) => {
-                    let error = error.when(&format!("error when creating {:?}", wanted.source));
+                    // What is invalid is told by its causes, which name no file.
+                    let error = if error.reason() == "Invalid" {
+                        error
+                    } else {
+                        error.when(&format!("error when creating {:?}", wanted.source))
+                    };
                     errors.push(files::locate(error, &document, &wanted.source));
                 }
             }
@@ -283,14 +298,16 @@ impl Common {
 
 /// kubectl words the failures of some sub-commands with what was being made.
 fn failed(error: Error, kind: &str) -> Error {
-    const WORDED: [&str; 6] = [
+    const WORDED: [&str; 5] = [
         "ConfigMap",
-        "Secret",
         "Deployment",
         "ServiceAccount",
         "RoleBinding",
         "ClusterRoleBinding",
     ];
+    if kind == "Secret" {
+        return Error::Plain(format!("failed to create secret {error}"));
+    }
     if WORDED.contains(&kind) {
         return Error::Plain(format!("failed to create {}: {error}", kind.to_lowercase()));
     }

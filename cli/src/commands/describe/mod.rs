@@ -46,6 +46,7 @@ impl Describe {
             labels: self.selector.clone().unwrap_or_default(),
             all_namespaces: self.all_namespaces,
             all: true,
+            chunk: self.chunk_size,
             ..Spec::default()
         };
         let (mut found, mut errors) = target::objects(context, &spec).await?;
@@ -60,7 +61,7 @@ impl Describe {
         }
         let show_events = self.show_events.unwrap_or(exact && found.len() == 1);
         for (at, wanted) in found.iter().enumerate() {
-            let text = text(context, wanted, show_events).await?;
+            let text = text(context, wanted, show_events, self.chunk_size).await?;
             print(&match (exact, at) {
                 (true, 0) => text,
                 (true, _) => format!("\n\n{text}"),
@@ -85,12 +86,11 @@ impl Describe {
     async fn prefixed(&self, context: &Context, spec: &Spec) -> Result<Vec<Wanted>> {
         let mut near = Vec::new();
         for wanted in target::resolve(context, spec).await?.wanted {
-            let list = context
-                .client()?
-                .json(Request::get(wanted.resource.path(Some(&wanted.namespace))))
-                .await?;
+            let request = Request::get(wanted.resource.path(Some(&wanted.namespace)));
+            let listed =
+                target::chunks(context, request, &wanted.resource, self.chunk_size).await?;
             near.extend(
-                target::items(&list, &wanted.resource)
+                listed
                     .into_iter()
                     .filter(|i| i.name.starts_with(&wanted.name)),
             );
@@ -99,7 +99,7 @@ impl Describe {
     }
 }
 
-async fn text(context: &Context, wanted: &Wanted, show_events: bool) -> Result<String> {
+async fn text(context: &Context, wanted: &Wanted, show_events: bool, chunk: i64) -> Result<String> {
     let now = jiff::Timestamp::now();
     let object = &wanted.object;
     let version = object["apiVersion"].as_str().unwrap_or_default();
@@ -109,14 +109,14 @@ async fn text(context: &Context, wanted: &Wanted, show_events: bool) -> Result<S
         queries.retain(|query| show_events || query.plural != "events");
         let mut related = Vec::new();
         for query in &queries {
-            related.push(list(context, query).await?);
+            related.push(list(context, query, chunk).await?);
         }
         if let Some(text) = known.describe(object, &related, now) {
             return Ok(text);
         }
     }
     let events = if show_events {
-        Some(events(context, object).await?)
+        Some(events(context, object, chunk).await?)
     } else {
         None
     };
@@ -124,7 +124,7 @@ async fn text(context: &Context, wanted: &Wanted, show_events: bool) -> Result<S
 }
 
 /// The objects that a description asks for; kinds that the server doesn't have give none.
-async fn list(context: &Context, query: &api::kind::Query) -> Result<Vec<Value>> {
+async fn list(context: &Context, query: &api::kind::Query, chunk: i64) -> Result<Vec<Value>> {
     let word = if query.group.is_empty() {
         query.plural.to_owned()
     } else {
@@ -136,11 +136,8 @@ async fn list(context: &Context, query: &api::kind::Query) -> Result<Vec<Value>>
     let request = Request::get(resource.path(query.namespace.as_deref()))
         .query("fieldSelector", query.fields.as_str())
         .query("labelSelector", query.labels.as_str());
-    match context.client()?.json(request).await {
-        Ok(list) => Ok(target::items(&list, &resource)
-            .into_iter()
-            .map(|i| i.object)
-            .collect()),
+    match target::chunks(context, request, &resource, chunk).await {
+        Ok(listed) => Ok(listed.into_iter().map(|i| i.object).collect()),
         // What the user may not see is left out, as kubectl does.
         Err(error) if error.reason() == "Forbidden" => Ok(Vec::new()),
         Err(error) => Err(error),
@@ -148,7 +145,7 @@ async fn list(context: &Context, query: &api::kind::Query) -> Result<Vec<Value>>
 }
 
 /// The events of an object.
-async fn events(context: &Context, object: &Value) -> Result<Vec<Value>> {
+async fn events(context: &Context, object: &Value, chunk: i64) -> Result<Vec<Value>> {
     let fields = [
         ("involvedObject.name", api::meta::name(object)),
         ("involvedObject.namespace", api::meta::namespace(object)),
@@ -158,16 +155,12 @@ async fn events(context: &Context, object: &Value) -> Result<Vec<Value>> {
         ),
         ("involvedObject.uid", api::meta::uid(object)),
     ];
-    let fields: Vec<String> = fields
-        .iter()
-        .filter(|(_, v)| !v.is_empty())
-        .map(|(k, v)| format!("{k}={v}"))
-        .collect();
+    let fields: Vec<String> = fields.iter().map(|(k, v)| format!("{k}={v}")).collect();
     let query = api::kind::Query {
         plural: "events",
         namespace: Some(api::meta::namespace(object).to_owned()).filter(|n| !n.is_empty()),
         fields: fields.join(","),
         ..api::kind::Query::default()
     };
-    list(context, &query).await
+    list(context, &query, chunk).await
 }

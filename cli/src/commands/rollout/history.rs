@@ -35,7 +35,7 @@ impl History {
         let (found, errors) =
             super::objects(context, &self.words, &self.files, self.selector.as_ref()).await?;
         for wanted in found {
-            let revisions = super::revisions(context, &wanted).await?;
+            let revisions = super::revisions(context, &wanted, "history").await?;
             let kind = wanted.resource.kind.as_str();
             if !format.is_human() {
                 let chosen = revisions
@@ -68,7 +68,11 @@ impl History {
 }
 
 fn missing(revision: i64) -> Error {
-    Error::Plain(format!("unable to find the specified revision: {revision}"))
+    Error::Plain(if revision > 0 {
+        "unable to find the specified revision".to_owned()
+    } else {
+        format!("unable to find the specified revision: {revision}")
+    })
 }
 
 fn cause(object: &Value) -> Option<&str> {
