@@ -224,7 +224,12 @@ pub(crate) fn command() -> Command {
 }
 
 /// Parses a command line.
-pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Line, Stop> {
+pub(crate) fn parse(mut arguments: Vec<OsString>) -> Result<Line, Stop> {
+    // `ctl help get` is `ctl get --help`.
+    if arguments.get(1).is_some_and(|word| word == "help") {
+        arguments.remove(1);
+        arguments.push("--help".into());
+    }
     let mut command = command();
     let matches = command
         .try_get_matches_from_mut(&arguments)
@@ -303,6 +308,10 @@ fn explain(error: &clap::Error, root: &Command, arguments: &[OsString]) -> Stop 
         _ => String::new(),
     };
     let message = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if path != "ctl" => {
+            let help = error.render().to_string();
+            return Stop::Complaint(help.trim_end().to_owned());
+        }
         ErrorKind::DisplayHelp
         | ErrorKind::DisplayVersion
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {

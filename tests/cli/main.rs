@@ -45,3 +45,8 @@ fn what_cannot_be_done_with_pods_is_told_as_kubectl_tells_it() {
 fn objects_are_made_from_flags_as_kubectl_makes_them() {
     scenario("create");
 }
+
+#[test]
+fn revisions_are_shown_and_brought_back_as_kubectl_does() {
+    scenario("rollout");
+}

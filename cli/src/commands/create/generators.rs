@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Common;
+use super::policy::pairs;
 use crate::context::{Context, note};
 use crate::error::{Error, Result};
 
@@ -317,6 +318,9 @@ pub(crate) struct Role {
     /// The name of an object, repeatable
     #[arg(long)]
     resource_name: Vec<String>,
+    /// For cluster roles: the labels of the roles to join
+    #[arg(long)]
+    aggregation_rule: Option<String>,
     /// For cluster roles: a path, repeatable
     #[arg(long, value_delimiter = ',')]
     non_resource_url: Vec<String>,
@@ -327,6 +331,14 @@ pub(crate) struct Role {
 impl Role {
     pub(super) async fn object(&self, context: &Context, kind: &str) -> Result<Value> {
         let name = one(&self.words, &kind.to_lowercase())?;
+        if let Some(labels) = self.aggregation_rule.as_deref().filter(|l| !l.is_empty()) {
+            let selector = json!({"matchLabels": pairs(labels)?});
+            return Ok(json!({
+                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind,
+                "metadata": {"name": name}, "rules": null,
+                "aggregationRule": {"clusterRoleSelectors": [selector]},
+            }));
+        }
         if self.verb.is_empty() {
             return Err("at least one verb must be specified".into());
         }

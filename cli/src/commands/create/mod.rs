@@ -1,7 +1,10 @@
 //! `create`: makes objects from files, or by sub-commands from flags.
 
+mod batch;
 mod generators;
+mod policy;
 mod registry;
+mod service;
 mod token;
 
 use clap::{Args, Subcommand};
@@ -65,18 +68,35 @@ enum What {
     /// Create a config map from a local file, directory or literal value
     #[command(alias = "cm")]
     Configmap(generators::ConfigMap),
+    /// Create a cron job with the specified name
+    #[command(alias = "cj")]
+    Cronjob(batch::CronJob),
     /// Create a deployment with the specified name
     #[command(alias = "deploy")]
     Deployment(generators::Deployment),
+    /// Create a job with the specified name
+    Job(batch::Job),
     /// Create a namespace with the specified name
     #[command(alias = "ns")]
     Namespace(generators::Plain),
+    /// Create a pod disruption budget with the specified name
+    #[command(alias = "pdb")]
+    Poddisruptionbudget(policy::DisruptionBudget),
+    /// Create a priority class with the specified name
+    #[command(alias = "pc")]
+    Priorityclass(policy::PriorityClass),
+    /// Create a quota with the specified name
+    #[command(alias = "resourcequota")]
+    Quota(policy::Quota),
     /// Create a role with single rule
     Role(generators::Role),
     /// Create a role binding for a particular role or cluster role
     Rolebinding(generators::Binding),
     /// Create a secret from a local file, directory, or literal value
     Secret(Secret),
+    /// Create a service using a specified subcommand
+    #[command(alias = "svc")]
+    Service(service::Service),
     /// Create a service account with the specified name
     #[command(alias = "sa")]
     Serviceaccount(generators::Plain),
@@ -127,6 +147,12 @@ impl Create {
                 &flags.common,
             ),
             What::Rolebinding(flags) => (flags.object("RoleBinding", &self.users)?, &flags.common),
+            What::Cronjob(flags) => (flags.object()?, &flags.common),
+            What::Job(flags) => (flags.object(context).await?, &flags.common),
+            What::Poddisruptionbudget(flags) => (flags.object()?, &flags.common),
+            What::Priorityclass(flags) => (flags.object()?, &flags.common),
+            What::Quota(flags) => (flags.object()?, &flags.common),
+            What::Service(flags) => (flags.object()?, flags.common()),
             What::Configmap(flags) => (flags.config_map()?, &flags.common),
             What::Deployment(flags) => (flags.object()?, &flags.common),
             What::Namespace(flags) => (flags.object("Namespace")?, &flags.common),
@@ -144,7 +170,10 @@ impl Create {
         };
         let cluster = matches!(
             what,
-            What::Clusterrole(_) | What::Clusterrolebinding(_) | What::Namespace(_)
+            What::Clusterrole(_)
+                | What::Clusterrolebinding(_)
+                | What::Namespace(_)
+                | What::Priorityclass(_)
         );
         common.made(context, object, cluster).await
     }
@@ -266,7 +295,7 @@ impl Common {
             None => (String::new(), "v1".to_owned()),
         };
         let resource = crate::client::discovery::Resource {
-            plural: format!("{}s", kind.to_lowercase()),
+            plural: plural(&kind),
             kind,
             group,
             version,
@@ -296,17 +325,31 @@ impl Common {
     }
 }
 
+fn plural(kind: &str) -> String {
+    let kind = kind.to_lowercase();
+    let ending = if kind.ends_with('s') { "es" } else { "s" };
+    kind + ending
+}
+
 /// kubectl words the failures of some sub-commands with what was being made.
 fn failed(error: Error, kind: &str) -> Error {
-    const WORDED: [&str; 5] = [
+    const WORDED: [&str; 8] = [
+        "CronJob",
+        "Job",
+        "PriorityClass",
         "ConfigMap",
         "Deployment",
         "ServiceAccount",
         "RoleBinding",
         "ClusterRoleBinding",
     ];
-    if kind == "Secret" {
-        return Error::Plain(format!("failed to create secret {error}"));
+    match kind {
+        "Secret" => return Error::Plain(format!("failed to create secret {error}")),
+        "PodDisruptionBudget" => {
+            return Error::Plain(format!("failed to create poddisruptionbudgets: {error}"));
+        }
+        "ResourceQuota" => return Error::Plain(format!("failed to create quota: {error}")),
+        _ => {}
     }
     if WORDED.contains(&kind) {
         return Error::Plain(format!("failed to create {}: {error}", kind.to_lowercase()));
