@@ -51,12 +51,9 @@ impl ApiResources {
         if !matches!(output, "" | "wide" | "name") {
             return Err(format!("--output {output} is not available").into());
         }
-        if let Some(by) = self
-            .sort_by
-            .as_deref()
-            .filter(|by| !matches!(*by, "" | "name" | "kind"))
-        {
-            return Err(format!("--sort-by accepts only name or kind, not {by}").into());
+        let by = self.sort_by.as_deref().unwrap_or_default();
+        if !matches!(by, "" | "name" | "kind") {
+            return Err("--sort-by accepts only name or kind".into());
         }
         let discovery = if self.cached {
             context.discovery().await?

@@ -2,6 +2,7 @@
 
 mod batch;
 mod generators;
+mod ingress;
 mod policy;
 mod registry;
 mod service;
@@ -74,6 +75,9 @@ enum What {
     /// Create a deployment with the specified name
     #[command(alias = "deploy")]
     Deployment(generators::Deployment),
+    /// Create an ingress with the specified name
+    #[command(alias = "ing")]
+    Ingress(ingress::Ingress),
     /// Create a job with the specified name
     Job(batch::Job),
     /// Create a namespace with the specified name
@@ -148,6 +152,7 @@ impl Create {
             ),
             What::Rolebinding(flags) => (flags.object("RoleBinding", &self.users)?, &flags.common),
             What::Cronjob(flags) => (flags.object()?, &flags.common),
+            What::Ingress(flags) => (flags.object()?, &flags.common),
             What::Job(flags) => (flags.object(context).await?, &flags.common),
             What::Poddisruptionbudget(flags) => (flags.object()?, &flags.common),
             What::Priorityclass(flags) => (flags.object()?, &flags.common),
@@ -333,7 +338,8 @@ fn plural(kind: &str) -> String {
 
 /// kubectl words the failures of some sub-commands with what was being made.
 fn failed(error: Error, kind: &str) -> Error {
-    const WORDED: [&str; 8] = [
+    const WORDED: [&str; 9] = [
+        "Ingress",
         "CronJob",
         "Job",
         "PriorityClass",
