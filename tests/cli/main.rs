@@ -50,3 +50,8 @@ fn objects_are_made_from_flags_as_kubectl_makes_them() {
 fn revisions_are_shown_and_brought_back_as_kubectl_does() {
     scenario("rollout");
 }
+
+#[test]
+fn objects_that_files_no_longer_hold_are_pruned_as_kubectl_does() {
+    scenario("prune");
+}

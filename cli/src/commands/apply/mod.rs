@@ -1,11 +1,14 @@
 //! `apply`: makes the cluster's objects what files say, by a three-way merge with the configuration
 //! applied last, or by the server.
 
+mod prune;
+
 use clap::Args;
 use http::Method;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use self::prune::Visited;
 use crate::args::{DryRun, DryRunFlag, Files, Print};
 use crate::client::Request;
 use crate::context::{Context, note, print};
@@ -56,9 +59,12 @@ pub(crate) struct Apply {
     /// Overwrite values that were changed since
     #[arg(long, action = clap::ArgAction::Set, default_value_t = true)]
     overwrite: bool,
-    /// Delete objects that files no longer hold; not supported
+    /// Delete objects that an earlier apply made and the files no longer hold; needs --all or -l
     #[arg(long)]
     prune: bool,
+    /// With --prune, the kinds to look through, as group/version/kind; repeatable
+    #[arg(long)]
+    prune_allowlist: Vec<String>,
     /// Only objects of the files whose labels fit
     #[arg(long, short = 'l')]
     selector: Option<String>,
@@ -101,6 +107,11 @@ impl Apply {
         let format = Format::parse(&self.print, false)?;
         self.check(dry_run)?;
         let validation = field_validation(&self.validate)?;
+        let pruned = if self.prune {
+            prune::kinds(&self, context).await?
+        } else {
+            Vec::new()
+        };
         let mut wanted = Vec::new();
         for entry in files::read(&self.files).await? {
             let Entry {
@@ -122,6 +133,8 @@ impl Apply {
         }
         let mut errors = Vec::new();
         let mut printed = Vec::new();
+        let mut visited = Visited::default();
+        visited.namespaces.extend(context.explicit_namespace());
         for (entry, document) in wanted {
             let target = match files::place(context, entry).await {
                 Ok(target) => target,
@@ -130,7 +143,14 @@ impl Apply {
                     continue;
                 }
             };
-            match self.one(context, &target, dry_run, validation).await {
+            if target.resource.namespaced {
+                visited.namespaces.insert(target.namespace.clone());
+            }
+            let done = self.one(context, &target, dry_run, validation).await;
+            if let Ok(done) = &done {
+                visited.uids.insert(api::meta::uid(&done.object).to_owned());
+            }
+            match done {
                 Ok(done) if format.is_human() => {
                     let object = if api::meta::name(&done.object).is_empty() {
                         &target.object
@@ -145,7 +165,8 @@ impl Apply {
             }
         }
         self.objects(&format, printed)?;
-        Error::many(errors)
+        Error::many(errors)?;
+        prune::run(&self, context, &pruned, &visited, &format).await
     }
 
     fn check(&self, dry_run: DryRun) -> Result<()> {
@@ -161,9 +182,6 @@ impl Apply {
             (false, Some(_)) => return Err("only one of -f or -k can be specified".into()),
             _ => {}
         }
-        if self.prune {
-            return Err("--prune is not supported by this program: delete what files no longer hold with `ctl delete`".into());
-        }
         if self.force_conflicts && !self.server_side {
             return Err("--force-conflicts only works with --server-side".into());
         }
@@ -173,7 +191,7 @@ impl Apply {
         if self.server_side && dry_run == DryRun::Client {
             return Err("--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)".into());
         }
-        Ok(())
+        prune::check(self)
     }
 
     fn fits(&self, object: &Value) -> Result<bool> {
@@ -381,8 +399,13 @@ impl Apply {
         } else {
             timeout
         };
-        super::delete::until_gone(context, target, None, std::time::Instant::now() + timeout)
-            .await?;
+        crate::commands::delete::until_gone(
+            context,
+            target,
+            None,
+            std::time::Instant::now() + timeout,
+        )
+        .await?;
         let done = self
             .create(context, target, object, dry_run, validation)
             .await?;
