@@ -268,8 +268,11 @@ impl Config {
         }
         let mut problems = checks::user(&user_name, &user);
         problems.extend(checks::cluster(&cluster_name, &cluster));
-        if !problems.is_empty() {
-            return Err(Error::Configuration(problems));
+        match (problems.len(), &global.namespace) {
+            (0, _) => {}
+            // kubectl comes upon it while it looks for the namespace, and words it in another way.
+            (1, None) => return Err(Error::Plain(problems.swap_remove(0))),
+            _ => return Err(Error::Configuration(problems)),
         }
         let authority = |field: &str| cluster[field].as_str().is_some_and(|a| !a.is_empty());
         if cluster["insecure-skip-tls-verify"] == true

@@ -382,6 +382,15 @@ fn failure(code: http::StatusCode, body: &[u8], method: &Method, url: &Url) -> V
     serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "message": message, "code": code.as_u16()})
 }
 
+/// The complaint of TLS that an error of input and output holds, in however many layers.
+fn inside(error: &std::io::Error) -> Option<&rustls::Error> {
+    let inner = error.get_ref()?;
+    match inner.downcast_ref::<rustls::Error>() {
+        Some(tls) => Some(tls),
+        None => inside(inner.downcast_ref::<std::io::Error>()?),
+    }
+}
+
 fn connect_error(error: &reqwest::Error, base: &Url) -> Error {
     let port = base.port_or_known_default().unwrap_or(443);
     let host = base.host_str().unwrap_or_default();
@@ -405,7 +414,7 @@ fn connect_error(error: &reqwest::Error, base: &Url) -> Error {
             if io.kind() == std::io::ErrorKind::ConnectionRefused {
                 return Connect::Refused(shown).into();
             }
-            if let Some(tls) = io.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+            if let Some(tls) = inside(io) {
                 return Connect::Other(tls::words(tls)).into();
             }
         }

@@ -63,7 +63,7 @@ impl Version {
                 if let Some(server) = &server {
                     all["serverVersion"] = server.clone();
                 }
-                print(&api::wire::yaml::write(&all))?;
+                line(&api::wire::yaml::write(&all))?;
             }
         }
         if let (Some(server), "") = (&server, output) {
