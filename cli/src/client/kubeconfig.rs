@@ -20,6 +20,40 @@ pub(crate) const SECTIONS: [(&str, &str); 3] = [
     ("users", "user"),
 ];
 
+/// The fields that a thing of a section can have.
+pub(crate) fn fields(section: &str) -> &'static [&'static str] {
+    match section {
+        "clusters" => &[
+            "server",
+            "tls-server-name",
+            "insecure-skip-tls-verify",
+            "certificate-authority",
+            "certificate-authority-data",
+            "proxy-url",
+            "disable-compression",
+            "extensions",
+        ],
+        "contexts" => &["cluster", "user", "namespace", "extensions"],
+        _ => &[
+            "client-certificate",
+            "client-certificate-data",
+            "client-key",
+            "client-key-data",
+            "token",
+            "tokenFile",
+            "as",
+            "as-uid",
+            "as-groups",
+            "as-user-extra",
+            "username",
+            "password",
+            "auth-provider",
+            "exec",
+            "extensions",
+        ],
+    }
+}
+
 /// Fields that hold paths, by section.
 const PATHS: [(&str, &[&str]); 2] = [
     ("clusters", &["certificate-authority"]),

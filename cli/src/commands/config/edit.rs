@@ -470,11 +470,19 @@ impl Property {
                 .map(|(n, f)| (n.to_owned(), f))
                 .unwrap_or((rest.to_owned(), "")),
         };
-        let fields = field
+        let fields: Vec<String> = field
             .split('.')
             .filter(|f| !f.is_empty())
             .map(str::to_owned)
             .collect();
+        if let Some(first) = fields.first()
+            && !kubeconfig::fields(section).contains(&first.as_str())
+        {
+            return Err(format!(
+                "unable to parse path {text:?}: {section} have no field {first:?}"
+            )
+            .into());
+        }
         Ok(Self {
             section,
             name,
@@ -550,5 +558,24 @@ impl Unset {
             Ok(())
         })?;
         line(&format!("Property {property:?} unset."))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_property_has_a_section_a_name_and_known_fields() {
+        let config = Config::default();
+        let property = Property::parse("contexts.dev.namespace", &config).expect("a property");
+        assert_eq!(
+            (property.section, property.name.as_str()),
+            ("contexts", "dev")
+        );
+        assert!(Property::parse("users.me.exec.command", &config).is_ok());
+        for wrong in ["users.me.tokn", "people.me.token", "users"] {
+            assert!(Property::parse(wrong, &config).is_err(), "{wrong}");
+        }
     }
 }
