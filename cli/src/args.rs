@@ -224,7 +224,12 @@ pub(crate) fn command() -> Command {
 }
 
 /// Parses a command line.
-pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Line, Stop> {
+pub(crate) fn parse(mut arguments: Vec<OsString>) -> Result<Line, Stop> {
+    // `ctl help get` is `ctl get --help`.
+    if arguments.get(1).is_some_and(|word| word == "help") {
+        arguments.remove(1);
+        arguments.push("--help".into());
+    }
     let mut command = command();
     let matches = command
         .try_get_matches_from_mut(&arguments)
@@ -303,6 +308,10 @@ fn explain(error: &clap::Error, root: &Command, arguments: &[OsString]) -> Stop 
         _ => String::new(),
     };
     let message = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if path != "ctl" => {
+            let help = error.render().to_string();
+            return Stop::Complaint(help.trim_end().to_owned());
+        }
         ErrorKind::DisplayHelp
         | ErrorKind::DisplayVersion
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
@@ -324,6 +333,12 @@ fn explain(error: &clap::Error, root: &Command, arguments: &[OsString]) -> Stop 
                     "error: unknown command {name:?} for \"ctl\"{hint}"
                 ));
             }
+            let words = arguments.iter().filter_map(|a| a.to_str());
+            let words: Vec<&str> = words
+                .skip_while(|word| *word != name)
+                .take_while(|word| !word.starts_with('-'))
+                .collect();
+            let name = words.join(" ");
             return Stop::Complaint(format!(
                 "error: unknown command {name:?}\nSee '{path} -h' for help and examples"
             ));
@@ -475,6 +490,10 @@ const KUBECTL: [&str; 41] = [
 
 /// Commands that are near to a name, in the order of the help: distance 2 or less, or a prefix.
 fn suggestions(name: &str) -> Vec<String> {
+    // A command that is rightly spelt, but not there yet, is no mistake to correct.
+    if KUBECTL.contains(&name) {
+        return Vec::new();
+    }
     KUBECTL
         .into_iter()
         .filter(|known| distance(name, known) <= 2 || known.starts_with(&name.to_lowercase()))
@@ -498,48 +517,4 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.chars().count()]
-}
-
-/// A duration as Go writes it (`1h30m`, `500ms`, `2s`), in nanoseconds.
-pub(crate) fn duration(text: &str) -> Option<std::time::Duration> {
-    if text == "0" {
-        return Some(std::time::Duration::ZERO);
-    }
-    let mut rest = text.strip_prefix('+').unwrap_or(text);
-    if rest.is_empty() {
-        return None;
-    }
-    let mut total = 0f64;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let unit = rest
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(rest.len());
-        let scale = match &rest[..unit] {
-            "ns" => 1e-9,
-            "us" | "µs" => 1e-6,
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return None,
-        };
-        total += number * scale;
-        rest = &rest[unit..];
-    }
-    std::time::Duration::try_from_secs_f64(total).ok()
-}
-
-/// A flag that holds a duration; empty is none.
-pub(crate) fn duration_flag(
-    name: &str,
-    text: &str,
-) -> Result<std::time::Duration, crate::error::Error> {
-    duration(text.trim_start_matches('-')).ok_or_else(|| {
-        crate::error::Error::Plain(format!(
-            "invalid argument {text:?} for \"--{name}\" flag: time: invalid duration {text:?}"
-        ))
-    })
 }

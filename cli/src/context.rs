@@ -131,7 +131,12 @@ impl Context {
 }
 
 fn unknown(word: &str) -> Error {
-    Error::Plain(format!("the server doesn't have a resource type {word:?}"))
+    Error::Plain(match word.split_once('.') {
+        Some((kind, group)) if !group.is_empty() => {
+            format!("the server doesn't have a resource type {kind:?} in group {group:?}")
+        }
+        _ => format!("the server doesn't have a resource type {word:?}"),
+    })
 }
 
 /// The configuration of a program that runs in a pod.

@@ -57,6 +57,12 @@ impl From<String> for Error {
     }
 }
 
+impl From<crate::printer::sort::SortError> for Error {
+    fn from(error: crate::printer::sort::SortError) -> Self {
+        Self::Plain(error.to_string())
+    }
+}
+
 impl From<&str> for Error {
     fn from(message: &str) -> Self {
         Self::Plain(message.to_owned())
@@ -184,7 +190,7 @@ fn status_text(status: &Value, context: &str, hint: &str) -> String {
     let reason = status["reason"].as_str().unwrap_or_default();
     let message = status_message(status);
     if reason == "Invalid" && context.is_empty() {
-        return invalid_text(status);
+        return invalid_text(status) + hint;
     }
     let message = if context.is_empty() {
         message.to_owned()

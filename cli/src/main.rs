@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`args`] | the command line, with pflag's rules and words |
 //! | [`commands`] | one file a command; the doc comment is its help |
+//! | [`duration`] | durations as Go writes them |
 //! | [`context`] | configuration, connection and discovery of a run |
 //! | [`target`] | what a command acts on: words, selectors, files |
 //! | [`client`] | kubeconfig, credentials, TLS, discovery, requests, WebSockets |
@@ -14,6 +15,7 @@ mod args;
 mod client;
 mod commands;
 mod context;
+mod duration;
 mod error;
 mod printer;
 mod target;

@@ -30,3 +30,28 @@ fn changes_are_made_and_told_as_kubectl_does() {
 fn mistakes_are_worded_as_kubectl_words_them() {
     scenario("local");
 }
+
+#[test]
+fn descriptions_and_odd_forms_of_output_are_those_of_kubectl() {
+    scenario("describe");
+}
+
+#[test]
+fn what_cannot_be_done_with_pods_is_told_as_kubectl_tells_it() {
+    scenario("pods");
+}
+
+#[test]
+fn objects_are_made_from_flags_as_kubectl_makes_them() {
+    scenario("create");
+}
+
+#[test]
+fn revisions_are_shown_and_brought_back_as_kubectl_does() {
+    scenario("rollout");
+}
+
+#[test]
+fn objects_that_files_no_longer_hold_are_pruned_as_kubectl_does() {
+    scenario("prune");
+}

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use super::checks;
 use crate::args::Global;
 use crate::error::{Error, Result};
 
@@ -18,6 +19,40 @@ pub(crate) const SECTIONS: [(&str, &str); 3] = [
     ("contexts", "context"),
     ("users", "user"),
 ];
+
+/// The fields that a thing of a section can have.
+pub(crate) fn fields(section: &str) -> &'static [&'static str] {
+    match section {
+        "clusters" => &[
+            "server",
+            "tls-server-name",
+            "insecure-skip-tls-verify",
+            "certificate-authority",
+            "certificate-authority-data",
+            "proxy-url",
+            "disable-compression",
+            "extensions",
+        ],
+        "contexts" => &["cluster", "user", "namespace", "extensions"],
+        _ => &[
+            "client-certificate",
+            "client-certificate-data",
+            "client-key",
+            "client-key-data",
+            "token",
+            "tokenFile",
+            "as",
+            "as-uid",
+            "as-groups",
+            "as-user-extra",
+            "username",
+            "password",
+            "auth-provider",
+            "exec",
+            "extensions",
+        ],
+    }
+}
 
 /// Fields that hold paths, by section.
 const PATHS: [(&str, &[&str]); 2] = [
@@ -81,15 +116,29 @@ pub(crate) fn read(path: &Path) -> Result<Option<Value>> {
     }
     let mut documents = api::wire::yaml::documents(&text).map_err(|e| {
         format!(
-            "error loading config file {path:?}: yaml: line {}: {}",
-            e.line, e.message
+            "error loading config file {path:?}: yaml: line {}, column {}: {}",
+            e.line, e.column, e.message
         )
     })?;
-    Ok(Some(if documents.is_empty() {
-        json!({})
-    } else {
-        documents.swap_remove(0).value
-    }))
+    if documents.is_empty() {
+        return Ok(Some(json!({})));
+    }
+    let file = documents.swap_remove(0).value;
+    let (kind, version) = (&file["kind"], &file["apiVersion"]);
+    let known = kind.is_null() || kind == "Config";
+    if !(file.is_object() || file.is_null()) {
+        return Err(format!(
+            "error loading config file {path:?}: couldn't get version/kind; it holds no map of fields"
+        )
+        .into());
+    }
+    if !known {
+        return Err(format!(
+            "error loading config file {path:?}: no kind {kind} is registered for version {version}"
+        )
+        .into());
+    }
+    Ok(Some(file))
 }
 
 impl Config {
@@ -218,10 +267,9 @@ impl Config {
                 )]));
             }
             None if !name.is_empty() => {
-                return Err(Error::Configuration(vec![
-                    format!("context was not found for specified context: {name}"),
-                    "cluster has no server defined".into(),
-                ]));
+                return Err(Error::Configuration(vec![format!(
+                    "context was not found for specified context: {name}"
+                )]));
             }
             None => json!({}),
         };
@@ -239,7 +287,7 @@ impl Config {
             }
         };
         let (cluster_name, mut cluster) = pick(&global.cluster, "clusters", "cluster")?;
-        let (_, mut user) = pick(&global.user, "users", "user")?;
+        let (user_name, mut user) = pick(&global.user, "users", "user")?;
         override_cluster(&mut cluster, global);
         override_user(&mut user, global);
         let configured = context["namespace"].as_str().filter(|n| !n.is_empty());
@@ -251,6 +299,22 @@ impl Config {
             } else {
                 format!("no server found for cluster {cluster_name:?}")
             }]));
+        }
+        let mut problems = checks::user(&user_name, &user);
+        problems.extend(checks::cluster(&cluster_name, &cluster));
+        match (problems.len(), &global.namespace) {
+            (0, _) => {}
+            // kubectl comes upon it while it looks for the namespace, and words it in another way.
+            (1, None) => return Err(Error::Plain(problems.swap_remove(0))),
+            _ => return Err(Error::Configuration(problems)),
+        }
+        let authority = |field: &str| cluster[field].as_str().is_some_and(|a| !a.is_empty());
+        if cluster["insecure-skip-tls-verify"] == true
+            && (authority("certificate-authority") || authority("certificate-authority-data"))
+        {
+            return Err(
+                "specifying a root certificates file with the insecure flag is not allowed".into(),
+            );
         }
         Ok(Chosen {
             namespace: configured.map(str::to_owned),

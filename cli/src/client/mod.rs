@@ -1,5 +1,6 @@
 //! The connection to a cluster: requests as kubectl makes them, and answers or errors in its words.
 
+mod checks;
 pub(crate) mod credentials;
 pub(crate) mod discovery;
 pub(crate) mod kubeconfig;
@@ -16,7 +17,8 @@ use http::{HeaderMap, HeaderValue, Method};
 use reqwest::Url;
 use serde_json::Value;
 
-use crate::args::{Global, duration};
+use crate::args::Global;
+use crate::duration;
 use crate::error::{Connect, Error, Result};
 use credentials::Credentials;
 
@@ -304,7 +306,7 @@ fn timeout(global: &Global) -> Result<Option<Duration>> {
         .parse::<u64>()
         .ok()
         .map(Duration::from_secs)
-        .or_else(|| duration(text));
+        .or_else(|| duration::parse(text).ok().map(duration::positive));
     match parsed {
         Some(Duration::ZERO) => Ok(None),
         Some(timeout) => Ok(Some(timeout)),
@@ -380,6 +382,15 @@ fn failure(code: http::StatusCode, body: &[u8], method: &Method, url: &Url) -> V
     serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "message": message, "code": code.as_u16()})
 }
 
+/// The complaint of TLS that an error of input and output holds, in however many layers.
+fn inside(error: &std::io::Error) -> Option<&rustls::Error> {
+    let inner = error.get_ref()?;
+    match inner.downcast_ref::<rustls::Error>() {
+        Some(tls) => Some(tls),
+        None => inside(inner.downcast_ref::<std::io::Error>()?),
+    }
+}
+
 fn connect_error(error: &reqwest::Error, base: &Url) -> Error {
     let port = base.port_or_known_default().unwrap_or(443);
     let host = base.host_str().unwrap_or_default();
@@ -403,7 +414,7 @@ fn connect_error(error: &reqwest::Error, base: &Url) -> Error {
             if io.kind() == std::io::ErrorKind::ConnectionRefused {
                 return Connect::Refused(shown).into();
             }
-            if let Some(tls) = io.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+            if let Some(tls) = inside(io) {
                 return Connect::Other(tls::words(tls)).into();
             }
         }

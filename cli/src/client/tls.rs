@@ -255,19 +255,25 @@ pub(crate) fn words(error: &rustls::Error) -> String {
             expected,
             presented,
         } => {
+            // Names are compared with names and addresses with addresses.
+            let kind = match expected {
+                ServerName::IpAddress(_) => "IpAddress(",
+                _ => "DnsName(",
+            };
             let names: Vec<&str> = presented
                 .iter()
-                .filter_map(|p| {
-                    p.split_once('(')
-                        .map_or(Some(p.as_str()), |(_, rest)| rest.strip_suffix(')'))
-                })
+                .filter_map(|p| p.strip_prefix(kind)?.strip_suffix(')'))
                 .map(|p| p.trim_matches('"'))
                 .collect();
-            format!(
-                "x509: certificate is valid for {}, not {}",
-                names.join(", "),
-                expected.to_str()
-            )
+            let wanted = expected.to_str();
+            if names.is_empty() && kind == "IpAddress(" {
+                format!(
+                    "x509: cannot validate certificate for {wanted} because it doesn't contain any IP SANs"
+                )
+            } else {
+                let names = names.join(", ");
+                format!("x509: certificate is valid for {names}, not {wanted}")
+            }
         }
         other => format!("x509: {other}"),
     };

@@ -1,11 +1,13 @@
 //! `api-resources`: the kinds that the server serves.
 
 use clap::Args;
+use serde_json::{Value, json};
 
 use crate::client::discovery::Resource;
 use crate::context::{Context, line, print};
 use crate::error::Result;
 use crate::printer::table::Layout;
+use crate::printer::{json, kyaml};
 
 /// Print the supported API resources on the server.
 #[derive(Args, Debug)]
@@ -38,6 +40,28 @@ pub(crate) struct ApiResources {
     verbs: Vec<String>,
 }
 
+/// The kinds as one object, as discovery words them.
+fn list(found: &[&Resource]) -> Value {
+    let resources = found.iter().map(|kind| {
+        let mut entry = json!({
+            "kind": kind.kind, "name": kind.plural, "namespaced": kind.namespaced,
+            "singularName": kind.singular, "verbs": kind.verbs, "version": kind.version,
+        });
+        if !kind.group.is_empty() {
+            entry["group"] = kind.group.clone().into();
+        }
+        if !kind.short_names.is_empty() {
+            entry["shortNames"] = kind.short_names.clone().into();
+        }
+        if !kind.categories.is_empty() {
+            entry["categories"] = kind.categories.clone().into();
+        }
+        entry
+    });
+    let resources: Vec<Value> = resources.collect();
+    json!({"apiVersion": "v1", "groupVersion": "", "kind": "APIResourceList", "resources": resources})
+}
+
 impl ApiResources {
     pub(crate) async fn run(self, context: &Context) -> Result<()> {
         if !self.words.is_empty() {
@@ -48,15 +72,15 @@ impl ApiResources {
             .into());
         }
         let output = self.output.as_deref().unwrap_or_default();
-        if !matches!(output, "" | "wide" | "name") {
-            return Err(format!("--output {output} is not available").into());
+        if !matches!(output, "" | "wide" | "name" | "json" | "yaml" | "kyaml") {
+            return Err(format!(
+                "unable to match a printer suitable for the output format {output:?}, allowed formats are: json,kyaml,name,wide,yaml"
+            )
+            .into());
         }
-        if let Some(by) = self
-            .sort_by
-            .as_deref()
-            .filter(|by| !matches!(*by, "" | "name" | "kind"))
-        {
-            return Err(format!("--sort-by accepts only name or kind, not {by}").into());
+        let by = self.sort_by.as_deref().unwrap_or_default();
+        if !matches!(by, "" | "name" | "kind") {
+            return Err("--sort-by accepts only name or kind".into());
         }
         let discovery = if self.cached {
             context.discovery().await?
@@ -84,10 +108,13 @@ impl ApiResources {
             }
         }
         self.sort(&mut found);
-        if output == "name" {
-            return found.iter().try_for_each(|r| line(&r.qualified()));
+        match output {
+            "name" => found.iter().try_for_each(|r| line(&r.qualified())),
+            "json" => print(&json::pretty(&list(&found))),
+            "yaml" => print(&api::wire::yaml::write(&list(&found))),
+            "kyaml" => print(&kyaml::write(&list(&found))),
+            _ => self.table(&found, output == "wide"),
         }
-        self.table(&found, output == "wide")
     }
 
     fn wants(&self, resource: &Resource) -> bool {

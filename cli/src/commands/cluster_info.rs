@@ -21,10 +21,13 @@ impl ClusterInfo {
                     .query("labelSelector", "kubernetes.io/cluster-service=true"),
             )
             .await;
+        // Servers without services have none to show.
+        let services = match services {
+            Err(error) if error.is_not_found() => serde_json::Value::Null,
+            services => services?,
+        };
         let base = client.base().as_str().trim_end_matches('/').to_owned();
         say("Kubernetes control plane", &base)?;
-        // Servers without services have none to show.
-        let services = services.unwrap_or_default();
         for service in services["items"].as_array().into_iter().flatten() {
             let labels = api::meta::labels(service);
             let name = labels

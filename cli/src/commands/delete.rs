@@ -4,11 +4,13 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use http::Method;
+use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::args::{DryRun, DryRunFlag, Files, duration_flag};
+use crate::args::{DryRun, DryRunFlag, Files};
 use crate::client::Request;
 use crate::context::{Context, line, note};
+use crate::duration;
 use crate::error::{Error, Result};
 use crate::target::{self, Spec, Wanted};
 
@@ -58,8 +60,8 @@ pub(crate) struct Delete {
     #[arg(long, short = 'l')]
     selector: Option<String>,
     /// How long to wait for the end; 0 is as long as it takes
-    #[arg(long, default_value = "0s")]
-    timeout: String,
+    #[arg(long, value_parser = duration::parse, default_value = "0s")]
+    timeout: SignedDuration,
     /// Wait for the end
     #[arg(long, action = clap::ArgAction::Set, default_value_t = true)]
     wait: bool,
@@ -85,7 +87,7 @@ impl Delete {
             );
         }
         let ignore = self.ignore_not_found || self.all && self.field_selector.is_none();
-        let timeout = duration_flag("timeout", &self.timeout)?;
+        let timeout = duration::positive(self.timeout);
         let (found, mut errors) = self.find(context, ignore).await?;
         if self.interactive && !found.is_empty() && dry_run == DryRun::None && !confirm(&found)? {
             return Ok(());
@@ -108,7 +110,10 @@ impl Delete {
                     gone.push((wanted, uid));
                 }
                 Err(error) if ignore && error.is_not_found() => {}
-                Err(error) => errors.push(error),
+                Err(error) if wanted.source.is_empty() => errors.push(error),
+                Err(error) => {
+                    errors.push(error.when(&format!("error when deleting {:?}", wanted.source)));
+                }
             }
         }
         if gone.is_empty() && errors.is_empty() {
@@ -160,8 +165,18 @@ impl Delete {
 
     fn propagation(&self) -> Result<&'static str> {
         match self.cascade.as_str() {
-            "background" | "true" => Ok("Background"),
-            "orphan" | "false" => Ok("Orphan"),
+            "background" => Ok("Background"),
+            "orphan" => Ok("Orphan"),
+            boolean @ ("true" | "false") => {
+                let (name, value) = match boolean {
+                    "true" => ("background", "Background"),
+                    _ => ("orphan", "Orphan"),
+                };
+                note(&format!(
+                    "warning: --cascade={boolean} is deprecated (boolean value) and can be replaced with --cascade={name}."
+                ));
+                Ok(value)
+            }
             "foreground" => Ok("Foreground"),
             other => Err(format!("invalid cascade value ({other}). Must be \"background\", \"foreground\", or \"orphan\"").into()),
         }
@@ -176,11 +191,23 @@ impl Delete {
             fields: self.field_selector.clone().unwrap_or_default(),
             all_namespaces: self.all_namespaces,
             all: self.all,
+            ..Spec::default()
         };
-        if self.all && self.selector.is_some() {
+        if self.all && !(spec.labels.is_empty() && spec.fields.is_empty()) {
             return Err("setting 'all' parameter but found a non empty selector. ".into());
         }
         let resolved = target::resolve(context, &spec).await?;
+        // Whoever gives both may have meant one or all: neither is deleted.
+        let by_name = resolved.wanted.iter().any(|w| !w.name.is_empty());
+        if self.all && by_name && !self.words.is_empty() {
+            let paired = self.words.iter().any(|w| w.contains('/'));
+            return Err(if paired {
+                "selectors and the all flag cannot be used when passing resource/name arguments"
+            } else {
+                "name cannot be provided when a selector is specified"
+            }
+            .into());
+        }
         if resolved.wanted.iter().all(|w| !w.name.is_empty()) {
             return Ok((resolved.wanted, Vec::new()));
         }

@@ -15,6 +15,7 @@ use std::os::fd::AsFd as _;
 
 use clap::Args;
 use futures::{SinkExt as _, StreamExt as _};
+use jiff::SignedDuration;
 use nix::sys::termios::{self, SetArg, Termios};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -23,8 +24,9 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::args::Files;
 use crate::client::Request;
 use crate::context::{Context, note};
+use crate::duration;
 use crate::error::{Error, Result};
-use crate::target::pods;
+use crate::target::{Wanted, files, pods};
 
 /// Execute a command in a container.
 #[derive(Args, Clone, Debug)]
@@ -40,8 +42,8 @@ pub(crate) struct Exec {
     #[command(flatten)]
     files: Files,
     /// How long to wait for a pod that runs
-    #[arg(long, default_value = "1m0s")]
-    pod_running_timeout: String,
+    #[arg(long, value_parser = duration::parse, default_value = "1m0s")]
+    pod_running_timeout: SignedDuration,
     /// Only the output of the command
     #[arg(long, short = 'q')]
     quiet: bool,
@@ -58,7 +60,12 @@ const PROTOCOLS: &str = "v5.channel.k8s.io, v4.channel.k8s.io";
 impl Exec {
     pub(crate) async fn run(self, context: &Context) -> Result<()> {
         self.check()?;
-        let pod = pods::quietly_one(context, &self.words).await?;
+        let mut words = self.words.clone();
+        if words.is_empty() {
+            let named = files::wanted(context, &self.files).await?;
+            words.extend(named.first().map(Wanted::display));
+        }
+        let pod = pods::quietly_one(context, &words).await?;
         let phase = pod["status"]["phase"].as_str().unwrap_or_default();
         if matches!(phase, "Succeeded" | "Failed") {
             return Err(format!(
@@ -101,6 +108,9 @@ impl Exec {
         }
         if !named {
             return Err("pod, type/name or --filename must be specified".into());
+        }
+        if self.pod_running_timeout <= SignedDuration::ZERO {
+            return Err("--pod-running-timeout must be higher than zero\nSee 'ctl exec -h' for help and examples".into());
         }
         if self.command.is_empty() {
             return Err("you must specify at least one command for the container".into());

@@ -5,10 +5,12 @@ use std::io::Write as _;
 use clap::Args;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::client::Request;
 use crate::context::{Context, note};
+use crate::duration;
 use crate::error::{Error, Result};
 use crate::target::pods;
 
@@ -42,8 +44,8 @@ pub(crate) struct Logs {
     #[arg(long, default_value_t = 5)]
     max_log_requests: i64,
     /// How long to wait for a pod that runs
-    #[arg(long, default_value = "20s")]
-    pod_running_timeout: String,
+    #[arg(long, value_parser = duration::parse, default_value = "20s")]
+    pod_running_timeout: SignedDuration,
     /// Pod and container in front of each line
     #[arg(long)]
     prefix: bool,
@@ -54,8 +56,8 @@ pub(crate) struct Logs {
     #[arg(long, short = 'l')]
     selector: Option<String>,
     /// Only what is newer than a duration such as 5s, 2m, 3h
-    #[arg(long, default_value = "0s")]
-    since: String,
+    #[arg(long, value_parser = duration::parse, default_value = "0s")]
+    since: SignedDuration,
     /// Only what is newer than a time (RFC 3339)
     #[arg(long)]
     since_time: Option<String>,
@@ -69,6 +71,9 @@ pub(crate) struct Logs {
 
 const USAGE: &str = "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the logs command\nSee 'ctl logs -h' for help and examples";
 
+/// What is wanted of things that have pods.
+const TASK: &str = "cannot get the logs from";
+
 /// One log to read.
 struct Source {
     path: String,
@@ -76,10 +81,22 @@ struct Source {
     prefix: String,
 }
 
+/// kubectl words the absence of a thing in its own way here.
+fn absent(context: &Context, error: Error) -> Error {
+    if !error.is_not_found() {
+        return error;
+    }
+    let namespace = context.namespace().unwrap_or_default();
+    Error::Plain(format!(
+        "error from server (NotFound): {error} in namespace {namespace:?}"
+    ))
+}
+
 impl Logs {
     pub(crate) async fn run(self, context: &Context) -> Result<()> {
         self.check()?;
-        let since = crate::args::duration_flag("since", &self.since)?.as_secs();
+        // A rest of a second is rounded, as kubectl rounds it.
+        let since = duration::positive(self.since).as_secs_f64().round() as u64;
         let selecting = self.selector.as_deref().is_some_and(|s| !s.is_empty());
         let pods = if let Some(selector) = self.selector.as_deref().filter(|_| selecting) {
             let found = pods::listed(context, &context.namespace()?, selector).await?;
@@ -91,14 +108,14 @@ impl Logs {
                 return Ok(());
             }
             found
-        } else if self.all_pods {
-            pods::of(context, &self.words).await?
         } else {
-            vec![
-                pods::one(context, &self.words)
-                    .await
-                    .map_err(|error| self.not_found(context, error))?,
-            ]
+            let thing = &self.words[..1];
+            let found = if self.all_pods {
+                pods::of(context, thing, TASK).await
+            } else {
+                pods::one(context, thing, TASK).await.map(|pod| vec![pod])
+            };
+            found.map_err(|error| absent(context, error))?
         };
         let prefix = self.prefix || self.all_pods;
         let mut sources = Vec::new();
@@ -127,10 +144,21 @@ impl Logs {
             return Err(USAGE.into());
         }
         if !self.words.is_empty() && selecting {
-            return Err("only a selector (-l) or a POD name is allowed".into());
+            return Err("only a selector (-l) or a POD name is allowed\nSee 'ctl logs -h' for help and examples".into());
         }
-        if self.since_time.is_some() && self.since != "0s" {
+        if let Some(time) = self.since_time.as_deref()
+            && api::meta::time::parse(time).is_none()
+        {
+            return Err(format!(
+                "parsing time {time:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {time:?} as \"2006\""
+            )
+            .into());
+        }
+        if self.since_time.is_some() && !self.since.is_zero() {
             return Err("at most one of `sinceTime` or `sinceSeconds` may be specified".into());
+        }
+        if self.since.is_negative() {
+            return Err("--since must be greater than 0".into());
         }
         if self.tail < -1 {
             return Err("--tail must be greater than or equal to -1".into());
@@ -138,23 +166,19 @@ impl Logs {
         if self.limit_bytes < 0 {
             return Err("--limit-bytes must be greater than 0".into());
         }
-        if self.all_containers && self.container.is_some() {
-            return Err("--all-containers=true should not be specified with container name".into());
+        let inline = self.words.get(1);
+        if let Some(name) = self.container.as_ref().or(inline)
+            && self.all_containers
+        {
+            return Err(format!(
+                "--all-containers=true should not be specified with container name {name}"
+            )
+            .into());
+        }
+        if self.container.is_some() && inline.is_some() {
+            return Err("only one of -c or an inline [CONTAINER] arg is allowed".into());
         }
         Ok(())
-    }
-
-    /// kubectl words the absence of a pod in its own way here.
-    fn not_found(&self, context: &Context, error: Error) -> Error {
-        match (&error, self.words.as_slice()) {
-            (error, [name]) if error.is_not_found() && !name.contains('/') => {
-                let namespace = context.namespace().unwrap_or_default();
-                Error::Plain(format!(
-                    "error from server (NotFound): pods {name:?} not found in namespace {namespace:?}"
-                ))
-            }
-            _ => error,
-        }
     }
 
     fn sources(&self, pod: &Value, prefix: bool, sources: &mut Vec<Source>) -> Result<()> {
@@ -167,16 +191,8 @@ impl Logs {
                 .map(str::to_owned)
                 .collect()
         } else {
-            let second = self
-                .words
-                .get(1)
-                .filter(|_| !self.words[0].contains('/'))
-                .map(String::as_str);
-            vec![pods::container(
-                pod,
-                self.container.as_deref().or(second),
-                false,
-            )?]
+            let named = self.container.as_ref().or(self.words.get(1));
+            vec![pods::container(pod, named.map(String::as_str), false)?]
         };
         for container in names {
             let shown = format!("[pod/{}/{container}] ", api::meta::name(pod));

@@ -9,7 +9,7 @@ use crate::client::Request;
 use crate::context::{Context, line};
 use crate::error::{Error, Result};
 use crate::printer::{self, Format};
-use crate::target::{self, Spec, Wanted};
+use crate::target::{self, Spec, Wanted, files};
 
 /// The flags of both commands.
 #[derive(Args, Clone, Debug)]
@@ -163,16 +163,16 @@ impl Change {
             fields: self.flags.field_selector.clone().unwrap_or_default(),
             all_namespaces: self.flags.all_namespaces,
             all: self.flags.all,
+            ..Spec::default()
         };
         let (found, mut errors) = if self.flags.local {
-            (target::resolve(context, &spec).await?.wanted, Vec::new())
+            let entries = files::read(&spec.files).await?.into_iter();
+            (entries.map(files::unplaced).collect(), Vec::new())
         } else {
             target::objects(context, &spec).await?
         };
-        if found.is_empty() && errors.is_empty() && !self.flags.list {
-            return line("No resources found");
-        }
-        let several = found.len() > 1;
+        let several =
+            self.flags.list && !self.flags.local && !target::resolve(context, &spec).await?.single;
         for wanted in found {
             if let Err(error) = self.one(context, &wanted, dry_run, &format, several).await {
                 errors.push(error);
@@ -193,9 +193,10 @@ impl Change {
         if self.flags.list {
             if several {
                 line(&format!(
-                    "Listing {} for {}/{}:",
+                    "Listing {} for {}.{}/{}:",
                     self.what.field(),
-                    wanted.resource.prefix(),
+                    wanted.resource.kind,
+                    wanted.resource.group,
                     wanted.name
                 ))?;
             }

@@ -2,11 +2,13 @@
 
 use clap::Args;
 use http::Method;
+use jiff::SignedDuration;
 use serde_json::json;
 
 use crate::args::{DryRun, DryRunFlag, Files, Print};
 use crate::client::Request;
 use crate::context::{Context, line};
+use crate::duration;
 use crate::error::{Error, Result};
 use crate::printer::{self, Format};
 use crate::target::{self, Spec, Wanted};
@@ -38,8 +40,8 @@ pub(crate) struct Scale {
     #[arg(long, short = 'l')]
     selector: Option<String>,
     /// How long to wait for the replicas; 0 does not wait
-    #[arg(long, default_value = "0s")]
-    timeout: String,
+    #[arg(long, value_parser = duration::parse, default_value = "0s")]
+    timeout: SignedDuration,
 }
 
 impl Scale {
@@ -82,20 +84,23 @@ impl Scale {
         let client = context.client()?;
         if dry_run != DryRun::Client {
             let mut body = json!({"spec": {"replicas": replicas}});
-            if self.current_replicas >= 0 {
+            if self.current_replicas >= 0 || self.resource_version.is_some() {
                 let scale = client.json(Request::get(path.as_str())).await?;
                 let is = scale["spec"]["replicas"].as_i64().unwrap_or(0);
-                if is != self.current_replicas {
+                if self.current_replicas >= 0 && is != self.current_replicas {
                     return Err(format!(
                         "Expected replicas to be {}, was {is}",
                         self.current_replicas
                     )
                     .into());
                 }
-                body["metadata"]["resourceVersion"] = scale["metadata"]["resourceVersion"].clone();
-            }
-            if let Some(version) = &self.resource_version {
-                body["metadata"]["resourceVersion"] = version.clone().into();
+                let version = api::meta::resource_version(&scale);
+                if let Some(wanted) = self.resource_version.as_deref().filter(|w| *w != version) {
+                    return Err(
+                        format!("Expected resource version to be {wanted}, was {version}").into(),
+                    );
+                }
+                body["metadata"]["resourceVersion"] = version.into();
             }
             let dry = if dry_run == DryRun::Server { "All" } else { "" };
             let request = Request::with_body(
@@ -121,7 +126,7 @@ impl Scale {
         replicas: i64,
         dry_run: DryRun,
     ) -> Result<()> {
-        let timeout = crate::args::duration_flag("timeout", &self.timeout)?;
+        let timeout = duration::positive(self.timeout);
         if timeout.is_zero() || dry_run != DryRun::None {
             return Ok(());
         }
@@ -132,7 +137,12 @@ impl Scale {
             crate::target::watch::until(context, wanted, |object| object.is_some_and(there));
         tokio::time::timeout(timeout, until)
             .await
-            .map_err(|_| Error::from("timed out waiting for the condition"))?
+            .map_err(|_| {
+                Error::Plain(format!(
+                    "timed out waiting for {:?} to be synced",
+                    wanted.name
+                ))
+            })?
             .map(drop)
     }
 }

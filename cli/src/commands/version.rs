@@ -16,6 +16,9 @@ const KUSTOMIZE: &str = "v5.8.1";
 /// Print the versions of this program and of the server.
 #[derive(Args, Debug)]
 pub(crate) struct Version {
+    /// Nothing
+    #[arg(hide = true)]
+    words: Vec<String>,
     /// Only this program's version: no server is asked
     #[arg(long)]
     client: bool,
@@ -26,6 +29,9 @@ pub(crate) struct Version {
 
 impl Version {
     pub(crate) async fn run(self, context: &Context) -> Result<()> {
+        if !self.words.is_empty() {
+            return Err(format!("extra arguments: [{}]", self.words.join(" ")).into());
+        }
         let output = self.output.as_deref().unwrap_or_default();
         if !matches!(output, "" | "yaml" | "json") {
             return Err("--output must be 'yaml' or 'json'".into());
@@ -57,7 +63,7 @@ impl Version {
                 if let Some(server) = &server {
                     all["serverVersion"] = server.clone();
                 }
-                print(&api::wire::yaml::write(&all))?;
+                line(&api::wire::yaml::write(&all))?;
             }
         }
         if let (Some(server), "") = (&server, output) {

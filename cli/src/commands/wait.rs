@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::args::Files;
 use crate::args::Print;
 use crate::context::{Context, line};
+use crate::duration;
 use crate::error::{Error, Result};
 use crate::printer::jsonpath::{self, Template};
 use crate::printer::{self, Format};
@@ -41,8 +43,8 @@ pub(crate) struct Wait {
     #[arg(long, short = 'l')]
     selector: Option<String>,
     /// How long to wait; 0 looks once, below that a week
-    #[arg(long, default_value = "30s")]
-    timeout: String,
+    #[arg(long, value_parser = duration::parse, default_value = "30s")]
+    timeout: SignedDuration,
 }
 
 /// What is waited for.
@@ -66,7 +68,11 @@ impl Goal {
             return Ok(Self::Condition(name.to_owned(), value.to_owned()));
         }
         if let Some(rest) = text.strip_prefix("jsonpath=") {
-            let end = rest.rfind('}').map_or(rest.len(), |at| at + 1);
+            let end = match rest.rfind('}') {
+                Some(at) => at + 1,
+                // Without braces the path ends where the value begins.
+                None => rest.find('=').unwrap_or(rest.len()),
+            };
             let (path, tail) = rest.split_at(end);
             let value = match tail.strip_prefix('=') {
                 Some("") => return Err("jsonpath wait has to have a value after equal sign, like --for=jsonpath='{.status.readyReplicas}'=3".into()),
@@ -132,7 +138,7 @@ impl Wait {
             });
         };
         let format = Format::parse(&self.print, false)?;
-        let end = Instant::now() + self.time()?;
+        let end = Instant::now() + self.time();
         let mut found = self.find(context, goal).await?;
         if found.is_empty() && !matches!(goal, Goal::Delete) {
             return Err("no matching resources found".into());
@@ -146,11 +152,11 @@ impl Wait {
         Error::many(errors)
     }
 
-    fn time(&self) -> Result<Duration> {
-        if self.timeout.starts_with('-') {
-            return Ok(Duration::from_secs(168 * 3600));
+    fn time(&self) -> Duration {
+        if self.timeout.is_negative() {
+            return Duration::from_secs(168 * 3600);
         }
-        crate::args::duration_flag("timeout", &self.timeout)
+        duration::positive(self.timeout)
     }
 
     /// The objects to wait for. Those that a delete waits for may be gone, those that a create waits
@@ -163,6 +169,7 @@ impl Wait {
             fields: self.field_selector.clone().unwrap_or_default(),
             all_namespaces: self.all_namespaces,
             all: self.all,
+            ..Spec::default()
         };
         let resolved = target::resolve(context, &spec).await?;
         let all_named = resolved.wanted.iter().all(|w| !w.name.is_empty());
@@ -188,6 +195,8 @@ impl Wait {
     ) -> Result<()> {
         let thing = format!("{}/{}", wanted.resource.plural, wanted.name);
         let late = || match goal {
+            // Without time to wait the object is looked at once.
+            _ if self.timeout.is_zero() => Error::Plain(format!("condition not met for {thing}")),
             Goal::Create => Error::from("timed out waiting for the condition"),
             _ => Error::Plain(format!("timed out waiting for the condition on {thing}")),
         };
@@ -198,6 +207,8 @@ impl Wait {
             Some(wanted.object.clone())
         } else if !matches!(goal, Goal::Delete) && goal.reached(Some(&wanted.object)) {
             Some(wanted.object.clone())
+        } else if self.timeout.is_zero() && !matches!(goal, Goal::Create) {
+            return Err(late());
         } else {
             let uid = api::meta::uid(&wanted.object).to_owned();
             let until = watch::until(context, wanted, |object| {

@@ -29,7 +29,7 @@ fn node(value: &Value, depth: usize, out: &mut String) {
         Value::Array(list) if !list.is_empty() => sequence(list, depth, out),
         Value::Object(_) => out.push_str("{}"),
         Value::Array(_) => out.push_str("[]"),
-        Value::String(text) => json::string(text, out),
+        Value::String(text) => string(text, depth + 1, out),
         other => out.push_str(&other.to_string()),
     }
 }
@@ -58,6 +58,34 @@ fn sequence(list: &[Value], depth: usize, out: &mut String) {
     out.push(']');
 }
 
+/// Strings with line breaks are folded, so that each of their lines is one of the output.
+fn string(text: &str, depth: usize, out: &mut String) {
+    if !text.contains('\n') {
+        let mut quoted = String::new();
+        json::string(text, &mut quoted);
+        // A tab inside quotes needs no escape in YAML.
+        out.push_str(&quoted.replace("\\t", "\t"));
+        return;
+    }
+    out.push_str("\"\\\n");
+    for line in text.split_inclusive('\n') {
+        indent(depth, out);
+        // White space at the start of a line would be lost, unless it is escaped.
+        let spaced = line.starts_with(|c: char| c.is_whitespace() && c != '\n');
+        out.push(if spaced { '\\' } else { ' ' });
+        let mut quoted = String::new();
+        json::string(line.trim_end_matches('\n'), &mut quoted);
+        out.push_str(&quoted[1..quoted.len() - 1].replace("\\t", "\t"));
+        out.push_str(if line.ends_with('\n') {
+            "\\n\\\n"
+        } else {
+            "\\\n"
+        });
+    }
+    indent(depth, out);
+    out.push('"');
+}
+
 fn indent(depth: usize, out: &mut String) {
     out.extend(std::iter::repeat_n("  ", depth));
 }
@@ -70,11 +98,35 @@ fn write_key(key: &str, out: &mut String) {
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/'));
     let special = matches!(
         key.to_lowercase().as_str(),
-        "y" | "n" | "yes" | "no" | "on" | "off" | "true" | "false" | "null"
+        "y" | "n"
+            | "t"
+            | "f"
+            | "inf"
+            | "infinity"
+            | "nan"
+            | "yes"
+            | "no"
+            | "on"
+            | "off"
+            | "true"
+            | "false"
+            | "null"
     );
     if plain && !special {
         out.push_str(key);
     } else {
         json::string(key, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_string_are_lines_of_the_output() {
+        let value = serde_json::json!({"a": "one\n  two\n\nthree"});
+        let expected = "---\n{\n  a: \"\\\n     one\\n\\\n    \\  two\\n\\\n     \\n\\\n     three\\\n    \",\n}\n";
+        assert_eq!(write(&value), expected);
     }
 }

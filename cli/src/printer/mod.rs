@@ -92,10 +92,12 @@ impl Format {
                 return Err(missing_argument());
             }
             std::fs::read_to_string(argument).map_err(|error| {
-                Error::Plain(format!(
-                    "error reading --template {argument}, open {argument}: {}\n",
-                    crate::error::os(&error)
-                ))
+                let problem = crate::error::os(&error);
+                Error::Plain(if form == "custom-columns-file" {
+                    format!("error reading template {argument}, open {argument}: {problem}")
+                } else {
+                    format!("error reading --template {argument}, open {argument}: {problem}\n")
+                })
             })
         };
         let given = || {

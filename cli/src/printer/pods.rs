@@ -89,11 +89,7 @@ fn container(out: &mut String, container: &Value) {
                     "{}/{}{}",
                     p[field].as_i64().unwrap_or(0),
                     p["protocol"].as_str().unwrap_or("TCP"),
-                    if field == "hostPort" {
-                        String::new()
-                    } else {
-                        name
-                    }
+                    name
                 )
             })
             .collect();

@@ -6,34 +6,72 @@ use serde_json::Value;
 
 use super::jsonpath::{Template, relaxed};
 
+/// Why things can't be sorted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SortError {
+    /// The path is none, or can't be followed.
+    #[error("{0}")]
+    Path(String),
+    /// None of the things has the field.
+    #[error("couldn't find any field with path {0:?} in the list of objects")]
+    Nowhere(String),
+    /// The field holds a map or a list.
+    #[error("Field {0} is an unsortable type: {1}")]
+    Unsortable(String, &'static str),
+}
+
 /// Sorts things by what `path` finds in the object of each; those without the field come first.
 pub(crate) fn sort<T>(
     things: &mut Vec<T>,
     path: &str,
     object: impl Fn(&T) -> &Value,
-) -> Result<(), String> {
-    let template = Template::parse(&relaxed(path)?, true)?;
-    let mut keyed = Vec::with_capacity(things.len());
-    for thing in things.drain(..) {
-        let key = template
-            .values(object(&thing))?
-            .into_iter()
-            .next()
-            .map(std::borrow::Cow::into_owned);
-        keyed.push((key, thing));
+) -> Result<(), SortError> {
+    let path = relaxed(path).map_err(SortError::Path)?;
+    let template = Template::parse(&path, true).map_err(SortError::Path)?;
+    let mut keys = Vec::with_capacity(things.len());
+    for thing in things.iter() {
+        let found = template.values(object(thing)).map_err(SortError::Path)?;
+        keys.push(found.into_iter().next().map(std::borrow::Cow::into_owned));
     }
-    let quantities = keyed
-        .iter()
-        .all(|(key, _)| key.as_ref().is_none_or(|k| quantity(k).is_some()));
-    keyed.sort_by(|(a, _), (b, _)| match (a, b) {
-        (None, None) => Ordering::Equal,
-        (None, _) => Ordering::Less,
-        (_, None) => Ordering::Greater,
-        (Some(a), Some(b)) if quantities => quantity(a).cmp(&quantity(b)),
-        (Some(a), Some(b)) => compare(a, b),
+    if !things.is_empty() && keys.iter().all(Option::is_none) {
+        return Err(SortError::Nowhere(path));
+    }
+    let unsortable = keys.iter().flatten().find_map(|key| match key {
+        Value::Object(_) => Some("map[string]interface {}"),
+        Value::Array(_) => Some("[]interface {}"),
+        _ => None,
     });
-    things.extend(keyed.into_iter().map(|(_, thing)| thing));
+    if let (Some(kind), true) = (unsortable, things.len() > 1) {
+        return Err(SortError::Unsortable(path, kind));
+    }
+    let mut keyed: Vec<_> = keys.into_iter().zip(things.drain(..)).collect();
+    // Go's sort is told that each thing without the field comes before any other: that turns them round.
+    keyed.reverse();
+    let (without, mut with): (Vec<_>, Vec<_>) = keyed.into_iter().partition(|(k, _)| k.is_none());
+    with.reverse();
+    with.sort_by(|(a, _), (b, _)| match (a, b) {
+        (Some(a), Some(b)) => compare(a, b),
+        _ => Ordering::Equal,
+    });
+    things.extend(without.into_iter().chain(with).map(|(_, thing)| thing));
     Ok(())
+}
+
+/// Strings are ordered as texts, not as a person would count: `pod-10` before `pod-2`. Two that read
+/// as amounts, such as `500Mi`, are ordered as amounts.
+fn compare(a: &Value, b: &Value) -> Ordering {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a
+            .as_f64()
+            .partial_cmp(&b.as_f64())
+            .unwrap_or(Ordering::Equal),
+        (Value::String(text_a), Value::String(text_b)) => match (quantity(a), quantity(b)) {
+            (Some(a), Some(b)) => a.cmp(&b),
+            _ => text_a.cmp(text_b),
+        },
+        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
+        _ => Ordering::Equal,
+    }
 }
 
 /// A string that reads as an amount, such as `500Mi`, in thousandths.
@@ -43,55 +81,30 @@ fn quantity(value: &Value) -> Option<i128> {
         .map(|q| q.milli())
 }
 
-fn compare(a: &Value, b: &Value) -> Ordering {
-    match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a
-            .as_f64()
-            .partial_cmp(&b.as_f64())
-            .unwrap_or(Ordering::Equal),
-        (Value::String(a), Value::String(b)) => natural(a, b),
-        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
-        _ => Ordering::Equal,
-    }
-}
-
-/// Text order in which runs of digits count as numbers: `pod-2` before `pod-10`.
-fn natural(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a, b);
-    loop {
-        let digits = |s: &str| s.find(|c: char| !c.is_ascii_digit()).unwrap_or(s.len());
-        let (da, db) = (digits(a), digits(b));
-        if da > 0 && db > 0 {
-            let (na, nb) = (
-                a[..da].trim_start_matches('0'),
-                b[..db].trim_start_matches('0'),
-            );
-            let order = na
-                .len()
-                .cmp(&nb.len())
-                .then_with(|| na.cmp(nb))
-                .then_with(|| da.cmp(&db));
-            if order.is_ne() {
-                return order;
-            }
-            (a, b) = (&a[da..], &b[db..]);
-            continue;
-        }
-        match (a.chars().next(), b.chars().next()) {
-            (Some(x), Some(y)) if x == y => (a, b) = (&a[x.len_utf8()..], &b[y.len_utf8()..]),
-            (x, y) => return x.cmp(&y),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    fn sorted(values: Value) -> Value {
+        let mut things: Vec<Value> = values.as_array().into_iter().flatten().cloned().collect();
+        sort(&mut things, ".a", |thing| thing).map_or_else(
+            |error| error.to_string().into(),
+            |()| things.iter().map(|t| t["a"].clone()).collect(),
+        )
+    }
 
     #[test]
-    fn runs_of_digits_are_ordered_as_numbers() {
-        assert_eq!(natural("pod-2", "pod-10"), Ordering::Less);
-        assert_eq!(natural("a", "b"), Ordering::Less);
-        assert_eq!(natural("a1", "a"), Ordering::Greater);
+    fn texts_are_ordered_as_texts_and_amounts_as_amounts() {
+        let texts = json!([{"a": "pod-2"}, {"a": "pod-10"}, {}]);
+        assert_eq!(sorted(texts), json!([null, "pod-10", "pod-2"]));
+        let amounts = json!([{"a": "1Gi"}, {"a": "500Mi"}]);
+        assert_eq!(sorted(amounts), json!(["500Mi", "1Gi"]));
+    }
+
+    #[test]
+    fn a_field_that_nothing_has_is_an_error() {
+        let expected = "couldn't find any field with path \"{.a}\" in the list of objects";
+        assert_eq!(sorted(json!([{"b": 1}])), expected);
     }
 }

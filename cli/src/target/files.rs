@@ -152,19 +152,18 @@ fn add(
     document: &std::rc::Rc<api::wire::yaml::Document>,
     entries: &mut Vec<Entry>,
 ) -> Result<()> {
-    let whole = || object.to_string();
-    if !object.is_object() {
-        return Err(format!("unable to decode {source:?}: json: cannot unmarshal {} into Go value of type map[string]interface {{}}", json_type(&object)).into());
-    }
-    if object["kind"].as_str().unwrap_or_default().is_empty() {
-        return Err(format!(
-            "unable to decode {source:?}: Object 'Kind' is missing in '{}'",
-            whole()
-        )
-        .into());
-    }
-    if object["apiVersion"].as_str().unwrap_or_default().is_empty() {
-        return Err(format!("error validating {source:?}: error validating data: apiVersion not set; if you choose to ignore these errors, turn validation off with --validate=false").into());
+    let empty = |field: &str| object[field].as_str().unwrap_or_default().is_empty();
+    let problem = if !object.is_object() {
+        Some("invalid object to validate")
+    } else if empty("kind") {
+        Some("kind not set")
+    } else if empty("apiVersion") {
+        Some("apiVersion not set")
+    } else {
+        None
+    };
+    if let Some(problem) = problem {
+        return Err(format!("error validating {source:?}: error validating data: {problem}; if you choose to ignore these errors, turn validation off with --validate=false").into());
     }
     if object["kind"].as_str().is_some_and(|k| k.ends_with("List")) && object["items"].is_array() {
         for item in object["items"].as_array().into_iter().flatten() {
@@ -180,16 +179,6 @@ fn add(
     Ok(())
 }
 
-fn json_type(value: &Value) -> &'static str {
-    match value {
-        Value::Array(_) => "array",
-        Value::String(_) => "string",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        _ => "object",
-    }
-}
-
 /// The objects of the files, with their kinds and namespaces worked out.
 pub(crate) async fn wanted(context: &Context, files: &Files) -> Result<Vec<Wanted>> {
     let mut found = Vec::new();
@@ -202,6 +191,25 @@ pub(crate) async fn wanted(context: &Context, files: &Files) -> Result<Vec<Wante
     }
     Error::many(errors)?;
     Ok(found)
+}
+
+/// An object of a file as it stands there: no server is asked what its kind is called.
+pub(crate) fn unplaced(entry: Entry) -> Wanted {
+    let object = entry.object;
+    let api = object["apiVersion"].as_str().unwrap_or_default();
+    let (group, version) = api.split_once('/').unwrap_or(("", api));
+    Wanted {
+        resource: Resource {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            kind: object["kind"].as_str().unwrap_or_default().to_owned(),
+            ..Resource::default()
+        },
+        namespace: api::meta::namespace(&object).to_owned(),
+        name: api::meta::name(&object).to_owned(),
+        object,
+        source: entry.source,
+    }
 }
 
 /// Finds the kind and the namespace of an object of a file.

@@ -29,6 +29,8 @@ pub(crate) struct Spec {
     pub(crate) all_namespaces: bool,
     /// Whether a type alone means all of its objects.
     pub(crate) all: bool,
+    /// The most objects that one answer is to hold; 0 for all of them.
+    pub(crate) chunk: i64,
 }
 
 /// One thing to ask the server for.
@@ -248,8 +250,8 @@ pub(crate) async fn objects(context: &Context, spec: &Spec) -> Result<(Vec<Wante
             let request = request
                 .query("labelSelector", &spec.labels)
                 .query("fieldSelector", &spec.fields);
-            match context.client()?.json(request).await {
-                Ok(list) => found.extend(items(&list, &wanted.resource)),
+            match chunks(context, request, &wanted.resource, spec.chunk).await {
+                Ok(listed) => found.extend(listed),
                 Err(error) => errors.push(unfound(error, &wanted.resource, spec)),
             }
             continue;
@@ -263,6 +265,34 @@ pub(crate) async fn objects(context: &Context, spec: &Spec) -> Result<(Vec<Wante
         }
     }
     Ok((found, errors))
+}
+
+/// Asks for a list, in chunks of that many objects.
+pub(crate) async fn chunks(
+    context: &Context,
+    request: Request,
+    resource: &Resource,
+    chunk: i64,
+) -> Result<Vec<Wanted>> {
+    let request = if chunk > 0 {
+        request.query("limit", chunk.to_string())
+    } else {
+        request
+    };
+    let mut found = Vec::new();
+    let mut paging = String::new();
+    loop {
+        let next = request.clone().query("continue", paging.as_str());
+        let list = context.client()?.json(next).await?;
+        found.extend(items(&list, resource));
+        list["metadata"]["continue"]
+            .as_str()
+            .unwrap_or_default()
+            .clone_into(&mut paging);
+        if paging.is_empty() {
+            return Ok(found);
+        }
+    }
 }
 
 /// kubectl says which selectors a list was refused with.

@@ -23,7 +23,9 @@ fn selector(object: &Value) -> Option<Result<String>> {
 }
 
 /// The pods that a word of the command line means: itself, or those of a thing that has pods.
-pub(crate) async fn of(context: &Context, words: &[String]) -> Result<Vec<Value>> {
+///
+/// `task` is what the user wants of them, for the complaint about things that have none.
+pub(crate) async fn of(context: &Context, words: &[String], task: &str) -> Result<Vec<Value>> {
     let words: Vec<String> = match words {
         [name] if !name.contains('/') => vec!["pods".to_owned(), name.clone()],
         words => words.to_vec(),
@@ -41,9 +43,10 @@ pub(crate) async fn of(context: &Context, words: &[String]) -> Result<Vec<Value>
         return Ok(vec![thing.object]);
     }
     let Some(selector) = selector(&thing.object) else {
+        let kind = &thing.resource.kind;
         return Err(format!(
-            "cannot get the pods of {}: no selector is known for its kind",
-            thing.display()
+            "{task} *{}.{kind}: selector for *{}.{kind} not implemented",
+            thing.resource.version, thing.resource.version
         )
         .into());
     };
@@ -55,8 +58,8 @@ pub(crate) async fn of(context: &Context, words: &[String]) -> Result<Vec<Value>
 }
 
 /// One pod: of several, the one that kubectl would take.
-pub(crate) async fn one(context: &Context, words: &[String]) -> Result<Value> {
-    let mut pods = of(context, words).await?;
+pub(crate) async fn one(context: &Context, words: &[String], task: &str) -> Result<Value> {
+    let mut pods = of(context, words, task).await?;
     if pods.len() > 1 {
         sort(&mut pods);
         note(&format!(
@@ -70,7 +73,7 @@ pub(crate) async fn one(context: &Context, words: &[String]) -> Result<Value> {
 
 /// The first pod without saying that there are more, as exec does.
 pub(crate) async fn quietly_one(context: &Context, words: &[String]) -> Result<Value> {
-    let mut pods = of(context, words).await?;
+    let mut pods = of(context, words, "cannot attach to").await?;
     sort(&mut pods);
     pods.reverse();
     pods.pop().ok_or_else(|| "no pod was named".into())

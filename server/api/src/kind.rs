@@ -190,13 +190,13 @@ pub trait Kind: Send + Sync {
     /// The cells of one object's row, in the order of [`Kind::columns`].
     fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value>;
 
-    /// The objects that [`Kind::describe`] wants to see, in the order it gets them.
+    /// The objects that [`Kind::describe`] wants to see, in the order it gets them; events last.
     fn related(&self, _object: &Value) -> Vec<Query> {
         Vec::new()
     }
 
     /// The description that `describe` prints, or `None` for the generic form.
-    /// `related` answers [`Kind::related`], a list for each query.
+    /// `related` answers [`Kind::related`], a list for each query; those for events may be left out.
     fn describe(
         &self,
         _object: &Value,

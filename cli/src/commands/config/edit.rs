@@ -63,11 +63,17 @@ pub(crate) struct SetCredentials {
     /// The API version of a credential plug-in
     #[arg(long)]
     exec_api_version: Option<String>,
+    /// Whether a credential plug-in talks to the user: Never, IfAvailable or Always
+    #[arg(long)]
+    exec_interactive_mode: Option<String>,
+    /// Tell a credential plug-in which cluster it is for
+    #[arg(long)]
+    exec_provide_cluster_info: Option<bool>,
     /// An argument of a credential plug-in, repeatable
-    #[arg(long)]
+    #[arg(long, value_delimiter = ',')]
     exec_arg: Vec<String>,
-    /// A variable of a credential plug-in as key=value, repeatable
-    #[arg(long)]
+    /// A variable of a credential plug-in as key=value, or key- to remove it; repeatable
+    #[arg(long, value_delimiter = ',')]
     exec_env: Vec<String>,
 }
 
@@ -244,6 +250,10 @@ impl SetContext {
             }
             (true, []) => config.current_context.clone(),
             (false, [name]) => name.clone(),
+            (true, _) => return Err("you cannot specify both a context name and --current".into()),
+            (false, []) => {
+                return Err("you must specify a non-empty context name or --current".into());
+            }
             _ => return Err(format!("Unexpected args: [{}]", self.words.join(" ")).into()),
         };
         let known = config.get("contexts", &name).is_some();
@@ -315,6 +325,15 @@ impl SetCredentials {
         let name = one(&self.words)?;
         let config = context.config()?;
         let global = &context.global;
+        if global.token.is_some()
+            && global
+                .username
+                .as_ref()
+                .or(global.password.as_ref())
+                .is_some()
+        {
+            return Err("you cannot specify more than one authentication method at the same time: --token, --username/--password".into());
+        }
         rewrite(&file_of(config, "users", name), |file| {
             let body = body(file, "users", name);
             for (field, flag) in [
@@ -325,6 +344,12 @@ impl SetCredentials {
                 if let Some(value) = flag {
                     body[field] = value.clone().into();
                 }
+            }
+            // The new way to authenticate takes the place of the old one.
+            if global.token.is_some() {
+                remove(body, &["username", "password", "tokenFile"]);
+            } else if global.username.is_some() || global.password.is_some() {
+                remove(body, &["token", "tokenFile"]);
             }
             if let Some(path) = &global.client_certificate {
                 certificate(body, "client-certificate", path, self.embed_certs)?;
@@ -338,32 +363,51 @@ impl SetCredentials {
         line(&format!("User {name:?} set."))
     }
 
+    /// Changes what the flags name of a credential plug-in, and keeps the rest. Only a command makes
+    /// a new one.
     fn plugin(&self, body: &mut Value) {
-        let Some(command) = &self.exec_command else {
+        if let Some(command) = &self.exec_command {
+            if !body["exec"].is_object() {
+                body["exec"] = json!({"env": null, "provideClusterInfo": false});
+            }
+            body["exec"]["command"] = command.clone().into();
+            // Arguments belong to the command that was there before.
+            body["exec"]["args"] = Value::Null;
+        }
+        let Some(exec) = body.get_mut("exec").filter(|e| e.is_object()) else {
             return;
         };
-        let version = self
-            .exec_api_version
-            .as_deref()
-            .unwrap_or("client.authentication.k8s.io/v1");
-        let env: Vec<Value> = self
-            .exec_env
-            .iter()
-            .filter_map(|pair| pair.split_once('='))
-            .map(|(name, value)| json!({"name": name, "value": value}))
-            .collect();
-        body["exec"] = json!({"apiVersion": version, "command": command, "interactiveMode": "IfAvailable", "provideClusterInfo": false});
-        body["exec"]["args"] = if self.exec_arg.is_empty() {
-            Value::Null
-        } else {
-            self.exec_arg.clone().into()
-        };
-        body["exec"]["env"] = if env.is_empty() {
-            Value::Null
-        } else {
-            env.into()
-        };
+        for (field, flag) in [
+            ("apiVersion", &self.exec_api_version),
+            ("interactiveMode", &self.exec_interactive_mode),
+        ] {
+            if let Some(value) = flag {
+                exec[field] = value.clone().into();
+            }
+        }
+        if let Some(provide) = self.exec_provide_cluster_info {
+            exec["provideClusterInfo"] = provide.into();
+        }
+        if !self.exec_arg.is_empty() {
+            exec["args"] = self.exec_arg.clone().into();
+        }
+        for variable in &self.exec_env {
+            set_variable(exec, variable);
+        }
     }
+}
+
+/// Sets a variable by `NAME=VALUE`, or removes one by `NAME-`.
+fn set_variable(exec: &mut Value, variable: &str) {
+    let mut env = exec["env"].as_array().cloned().unwrap_or_default();
+    match variable.split_once('=') {
+        Some((name, value)) => match env.iter_mut().find(|held| held["name"] == name) {
+            Some(held) => held["value"] = value.into(),
+            None => env.push(json!({"name": name, "value": value})),
+        },
+        None => env.retain(|held| held["name"] != variable.trim_end_matches('-')),
+    }
+    exec["env"] = env.into();
 }
 
 fn remove(body: &mut Value, fields: &[&str]) {
@@ -426,11 +470,19 @@ impl Property {
                 .map(|(n, f)| (n.to_owned(), f))
                 .unwrap_or((rest.to_owned(), "")),
         };
-        let fields = field
+        let fields: Vec<String> = field
             .split('.')
             .filter(|f| !f.is_empty())
             .map(str::to_owned)
             .collect();
+        if let Some(first) = fields.first()
+            && !kubeconfig::fields(section).contains(&first.as_str())
+        {
+            return Err(format!(
+                "unable to parse path {text:?}: {section} have no field {first:?}"
+            )
+            .into());
+        }
         Ok(Self {
             section,
             name,
@@ -506,5 +558,24 @@ impl Unset {
             Ok(())
         })?;
         line(&format!("Property {property:?} unset."))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_property_has_a_section_a_name_and_known_fields() {
+        let config = Config::default();
+        let property = Property::parse("contexts.dev.namespace", &config).expect("a property");
+        assert_eq!(
+            (property.section, property.name.as_str()),
+            ("contexts", "dev")
+        );
+        assert!(Property::parse("users.me.exec.command", &config).is_ok());
+        for wrong in ["users.me.tokn", "people.me.token", "users"] {
+            assert!(Property::parse(wrong, &config).is_err(), "{wrong}");
+        }
     }
 }

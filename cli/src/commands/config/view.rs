@@ -35,6 +35,9 @@ impl View {
             self.flags.output = Some("yaml".into());
         }
         let format = Format::parse(&self.flags, false)?;
+        if self.merge == "false" && context.global.kubeconfig.is_none() {
+            return Err("if merge==false a precise file must be specified".into());
+        }
         let mut config = context.config()?.clone();
         if let Some(name) = &context.global.context {
             config.current_context.clone_from(name);

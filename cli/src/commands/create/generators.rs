@@ -7,11 +7,12 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Common;
-use crate::context::Context;
-use crate::error::Result;
+use super::policy::pairs;
+use crate::context::{Context, note};
+use crate::error::{Error, Result};
 
 /// The one name that a generator takes.
-fn one<'a>(words: &'a [String], command: &str) -> Result<&'a str> {
+pub(super) fn one<'a>(words: &'a [String], command: &str) -> Result<&'a str> {
     match words {
         [name] => Ok(name),
         _ => Err(format!("exactly one NAME is required, got {}\nSee 'ctl create {command} -h' for help and examples", words.len()).into()),
@@ -65,7 +66,7 @@ impl ConfigMap {
         let name = one(&self.words, "configmap")?;
         let mut object =
             json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
-        for (key, bytes) in self.data()? {
+        for (key, bytes) in self.data(Some(name))? {
             match String::from_utf8(bytes) {
                 Ok(text) => object["data"][key] = text.into(),
                 Err(error) => object["binaryData"][key] = encode(error.as_bytes()).into(),
@@ -77,7 +78,7 @@ impl ConfigMap {
     pub(super) fn secret(&self) -> Result<Value> {
         let name = one(&self.words, "secret generic")?;
         let mut object = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}});
-        for (key, bytes) in self.data()? {
+        for (key, bytes) in self.data(None)? {
             object["data"][key] = encode(&bytes).into();
         }
         if let Some(kind) = &self.kind {
@@ -86,7 +87,12 @@ impl ConfigMap {
         Ok(object)
     }
 
-    fn data(&self) -> Result<Vec<(String, Vec<u8>)>> {
+    /// The keys and their values; `map` is the name of the config map they are for, if they are.
+    fn data(&self, map: Option<&str>) -> Result<Vec<(String, Vec<u8>)>> {
+        let others = !self.from_file.is_empty() || !self.from_literal.is_empty();
+        if others && !self.from_env_file.is_empty() {
+            return Err("from-env-file cannot be combined with from-file or from-literal".into());
+        }
         let mut data: Vec<(String, Vec<u8>)> = Vec::new();
         for source in &self.from_file {
             let (key, path) = match source.split_once('=') {
@@ -121,16 +127,25 @@ impl ConfigMap {
         for (at, (key, _)) in data.iter().enumerate() {
             let problems = api::meta::name::config_map_key(key);
             if !problems.is_empty() {
-                return Err(format!(
-                    "{key:?} is not valid key name for a ConfigMap: {}",
-                    problems.join(",")
-                )
+                return Err(match map {
+                    Some(_) => format!(
+                        "{key:?} is not a valid key name for a ConfigMap: {}",
+                        problems.join(",")
+                    ),
+                    None => format!(
+                        "{key:?} is not valid key name for a Secret {}",
+                        problems.join(";")
+                    ),
+                }
                 .into());
             }
             if data[..at].iter().any(|(other, _)| other == key) {
-                return Err(format!(
-                    "cannot add key {key:?}, another key by that name already exists in Data"
-                )
+                return Err(match map {
+                    Some(name) => format!(
+                        "cannot add key {key:?}, another key by that name already exists in Data for ConfigMap {name:?}"
+                    ),
+                    None => format!("cannot add key {key}, another key by that name already exists"),
+                }
                 .into());
             }
         }
@@ -167,7 +182,7 @@ fn read(key: Option<String>, path: &str, data: &mut Vec<(String, Vec<u8>)>) -> R
     Ok(())
 }
 
-fn encode(bytes: &[u8]) -> String {
+pub(super) fn encode(bytes: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
@@ -193,7 +208,12 @@ impl Tls {
             return Err("key and cert must be specified".into());
         };
         let read = |path: &String| {
-            std::fs::read(path).map_err(|e| format!("open {path}: {}", crate::error::os(&e)))
+            std::fs::read(path).map_err(|e| {
+                format!(
+                    "Cannot read file {path}, open {path}: {}",
+                    crate::error::os(&e)
+                )
+            })
         };
         Ok(json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": "kubernetes.io/tls",
@@ -266,6 +286,24 @@ impl Deployment {
     }
 }
 
+/// What is usually done to resources.
+const VERBS: [&str; 14] = [
+    "*",
+    "get",
+    "delete",
+    "list",
+    "create",
+    "update",
+    "patch",
+    "watch",
+    "proxy",
+    "deletecollection",
+    "use",
+    "bind",
+    "escalate",
+    "impersonate",
+];
+
 /// A role of one rule.
 #[derive(Args, Debug)]
 pub(crate) struct Role {
@@ -280,6 +318,9 @@ pub(crate) struct Role {
     /// The name of an object, repeatable
     #[arg(long)]
     resource_name: Vec<String>,
+    /// For cluster roles: the labels of the roles to join
+    #[arg(long)]
+    aggregation_rule: Option<String>,
     /// For cluster roles: a path, repeatable
     #[arg(long, value_delimiter = ',')]
     non_resource_url: Vec<String>,
@@ -290,11 +331,26 @@ pub(crate) struct Role {
 impl Role {
     pub(super) async fn object(&self, context: &Context, kind: &str) -> Result<Value> {
         let name = one(&self.words, &kind.to_lowercase())?;
+        if let Some(labels) = self.aggregation_rule.as_deref().filter(|l| !l.is_empty()) {
+            let selector = json!({"matchLabels": pairs(labels)?});
+            return Ok(json!({
+                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind,
+                "metadata": {"name": name}, "rules": null,
+                "aggregationRule": {"clusterRoleSelectors": [selector]},
+            }));
+        }
         if self.verb.is_empty() {
             return Err("at least one verb must be specified".into());
         }
         if self.resource.is_empty() && self.non_resource_url.is_empty() {
             return Err("at least one resource must be specified".into());
+        }
+        for verb in &self.verb {
+            if !VERBS.contains(&verb.as_str()) && !self.resource.is_empty() {
+                note(&format!(
+                    "Warning: '{verb}' is not a standard resource verb"
+                ));
+            }
         }
         let verbs = if self.verb.iter().any(|v| v == "*") {
             vec!["*".to_owned()]
@@ -306,7 +362,10 @@ impl Role {
             let (word, part) = word
                 .split_once('/')
                 .map_or((word.as_str(), ""), |(w, p)| (w, p));
-            let resource = context.resource(word).await?;
+            let resource = context
+                .resource(word)
+                .await
+                .map_err(|error| Error::Bare(error.to_string()))?;
             let plural = if part.is_empty() {
                 resource.plural
             } else {

@@ -1,6 +1,12 @@
 //! `create`: makes objects from files, or by sub-commands from flags.
 
+mod batch;
 mod generators;
+mod ingress;
+mod policy;
+mod registry;
+mod service;
+mod token;
 
 use clap::{Args, Subcommand};
 use http::Method;
@@ -63,21 +69,43 @@ enum What {
     /// Create a config map from a local file, directory or literal value
     #[command(alias = "cm")]
     Configmap(generators::ConfigMap),
+    /// Create a cron job with the specified name
+    #[command(alias = "cj")]
+    Cronjob(batch::CronJob),
     /// Create a deployment with the specified name
     #[command(alias = "deploy")]
     Deployment(generators::Deployment),
+    /// Create an ingress with the specified name
+    #[command(alias = "ing")]
+    Ingress(ingress::Ingress),
+    /// Create a job with the specified name
+    Job(batch::Job),
     /// Create a namespace with the specified name
     #[command(alias = "ns")]
     Namespace(generators::Plain),
+    /// Create a pod disruption budget with the specified name
+    #[command(alias = "pdb")]
+    Poddisruptionbudget(policy::DisruptionBudget),
+    /// Create a priority class with the specified name
+    #[command(alias = "pc")]
+    Priorityclass(policy::PriorityClass),
+    /// Create a quota with the specified name
+    #[command(alias = "resourcequota")]
+    Quota(policy::Quota),
     /// Create a role with single rule
     Role(generators::Role),
     /// Create a role binding for a particular role or cluster role
     Rolebinding(generators::Binding),
     /// Create a secret from a local file, directory, or literal value
     Secret(Secret),
+    /// Create a service using a specified subcommand
+    #[command(alias = "svc")]
+    Service(service::Service),
     /// Create a service account with the specified name
     #[command(alias = "sa")]
     Serviceaccount(generators::Plain),
+    /// Request a service account token
+    Token(token::Token),
 }
 
 /// The kinds of secrets.
@@ -90,6 +118,8 @@ pub(crate) struct Secret {
 
 #[derive(Debug, Subcommand)]
 enum SecretKind {
+    /// Create a secret for use with an image registry
+    DockerRegistry(registry::Registry),
     /// Create a secret from a local file, directory, or literal value
     Generic(generators::ConfigMap),
     /// Create a TLS secret
@@ -121,10 +151,21 @@ impl Create {
                 &flags.common,
             ),
             What::Rolebinding(flags) => (flags.object("RoleBinding", &self.users)?, &flags.common),
+            What::Cronjob(flags) => (flags.object()?, &flags.common),
+            What::Ingress(flags) => (flags.object()?, &flags.common),
+            What::Job(flags) => (flags.object(context).await?, &flags.common),
+            What::Poddisruptionbudget(flags) => (flags.object()?, &flags.common),
+            What::Priorityclass(flags) => (flags.object()?, &flags.common),
+            What::Quota(flags) => (flags.object()?, &flags.common),
+            What::Service(flags) => (flags.object()?, flags.common()),
             What::Configmap(flags) => (flags.config_map()?, &flags.common),
             What::Deployment(flags) => (flags.object()?, &flags.common),
             What::Namespace(flags) => (flags.object("Namespace")?, &flags.common),
             What::Serviceaccount(flags) => (flags.object("ServiceAccount")?, &flags.common),
+            What::Token(flags) => return flags.run(context).await,
+            What::Secret(Secret {
+                what: SecretKind::DockerRegistry(flags),
+            }) => (flags.object()?, &flags.common),
             What::Secret(Secret {
                 what: SecretKind::Generic(flags),
             }) => (flags.secret()?, &flags.common),
@@ -134,7 +175,10 @@ impl Create {
         };
         let cluster = matches!(
             what,
-            What::Clusterrole(_) | What::Clusterrolebinding(_) | What::Namespace(_)
+            What::Clusterrole(_)
+                | What::Clusterrolebinding(_)
+                | What::Namespace(_)
+                | What::Priorityclass(_)
         );
         common.made(context, object, cluster).await
     }
@@ -199,7 +243,12 @@ impl Create {
             match sent {
                 Ok(object) => self.common.say(&format, &object, &wanted.resource)?,
                 Err(error) => {
-                    let error = error.when(&format!("error when creating {:?}", wanted.source));
+                    // What is invalid is told by its causes, which name no file.
+                    let error = if error.reason() == "Invalid" {
+                        error
+                    } else {
+                        error.when(&format!("error when creating {:?}", wanted.source))
+                    };
                     errors.push(files::locate(error, &document, &wanted.source));
                 }
             }
@@ -251,7 +300,7 @@ impl Common {
             None => (String::new(), "v1".to_owned()),
         };
         let resource = crate::client::discovery::Resource {
-            plural: format!("{}s", kind.to_lowercase()),
+            plural: plural(&kind),
             kind,
             group,
             version,
@@ -281,16 +330,33 @@ impl Common {
     }
 }
 
+fn plural(kind: &str) -> String {
+    let kind = kind.to_lowercase();
+    let ending = if kind.ends_with('s') { "es" } else { "s" };
+    kind + ending
+}
+
 /// kubectl words the failures of some sub-commands with what was being made.
 fn failed(error: Error, kind: &str) -> Error {
-    const WORDED: [&str; 6] = [
+    const WORDED: [&str; 9] = [
+        "Ingress",
+        "CronJob",
+        "Job",
+        "PriorityClass",
         "ConfigMap",
-        "Secret",
         "Deployment",
         "ServiceAccount",
         "RoleBinding",
         "ClusterRoleBinding",
     ];
+    match kind {
+        "Secret" => return Error::Plain(format!("failed to create secret {error}")),
+        "PodDisruptionBudget" => {
+            return Error::Plain(format!("failed to create poddisruptionbudgets: {error}"));
+        }
+        "ResourceQuota" => return Error::Plain(format!("failed to create quota: {error}")),
+        _ => {}
+    }
     if WORDED.contains(&kind) {
         return Error::Plain(format!("failed to create {}: {error}", kind.to_lowercase()));
     }

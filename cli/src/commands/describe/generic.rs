@@ -19,7 +19,7 @@ const SKIPPED: [&str; 5] = [
 const LONGEST: usize = 140;
 
 /// Words that are written in capitals.
-const ACRONYMS: [&str; 5] = ["API", "URL", "UID", "OSB", "GUID"];
+const ACRONYMS: [&str; 4] = ["API", "URL", "UID", "GUID"];
 
 /// Describes an object; `None` for events leaves them out.
 pub(super) fn describe(object: &Value, events: Option<&[Value]>, now: Timestamp) -> String {
@@ -114,22 +114,36 @@ fn label(field: &str) -> String {
     if field.contains(|c: char| !c.is_alphabetic() && c != '-') {
         return field.to_owned();
     }
-    let words: Vec<String> = split(field)
-        .into_iter()
-        .filter(|w| w != "-")
-        .map(|word| {
-            let upper = word.to_uppercase();
-            if ACRONYMS.contains(&upper.as_str()) {
-                return upper;
+    let words = plurals(split(field)).into_iter().map(|word| {
+        let upper = word.to_uppercase();
+        if ACRONYMS.contains(&upper.as_str()) {
+            return upper;
+        }
+        let mut chars = word.chars();
+        match chars.next() {
+            Some(first) if word.to_lowercase() == word => {
+                first.to_uppercase().chain(chars).collect()
             }
-            let mut chars = word.chars();
-            chars
-                .next()
-                .map(|first| first.to_uppercase().chain(chars).collect())
-                .unwrap_or_default()
-        })
-        .collect();
-    words.join(" ")
+            _ => word,
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Joins what [`split`] took apart in plurals of acronyms: `UR` and `Ls` are `URLs`.
+fn plurals(words: Vec<String>) -> Vec<String> {
+    let acronym = |word: &String| word.len() >= 2 && word.chars().all(|c| !c.is_lowercase());
+    let mut joined: Vec<String> = Vec::new();
+    let mut words = words.into_iter().peekable();
+    while let Some(mut word) = words.next() {
+        if acronym(&word)
+            && let Some(rest) = words.next_if(|next| next.starts_with(char::is_uppercase))
+        {
+            word.push_str(&rest);
+        }
+        joined.push(word);
+    }
+    joined
 }
 
 /// The words of a name in camel case; the last capital of a run begins the next word.
@@ -217,6 +231,10 @@ mod tests {
     fn headings_are_words_with_acronyms_in_capitals() {
         assert_eq!(label("apiVersion"), "API Version");
         assert_eq!(label("creationTimestamp"), "Creation Timestamp");
+        assert_eq!(label("nonResourceURLs"), "Non Resource URLs");
+        assert_eq!(label("podCIDRs"), "Pod CIDRs");
+        assert_eq!(label("clusterIPs"), "Cluster I Ps");
+        assert_eq!(label("foo-bar"), "Foo - Bar");
         assert_eq!(label("a.b/c"), "a.b/c");
     }
 }

@@ -87,6 +87,10 @@ impl Get {
             return Err(no_type());
         }
         let resolved = target::resolve(context, &self.spec()).await?;
+        let bulk = resolved.wanted.iter().any(|w| w.name.is_empty());
+        if bulk && self.subresource.as_deref().is_some_and(|s| !s.is_empty()) {
+            return Err("subresource cannot be used when bulk resources are specified".into());
+        }
         if self.watch || self.watch_only {
             return watch::run(&self, context, &format, resolved).await;
         }
@@ -122,6 +126,7 @@ impl Get {
             fields: self.field_selector.clone().unwrap_or_default(),
             all_namespaces: self.all_namespaces,
             all: true,
+            ..Spec::default()
         }
     }
 
@@ -129,11 +134,19 @@ impl Get {
         if !self.words.is_empty() {
             return Err("arguments may not be passed when --raw is specified".into());
         }
-        let path = if path.starts_with('/') {
-            path.to_owned()
-        } else {
-            format!("/{path}")
-        };
+        let selector = self.selector.as_deref().unwrap_or_default();
+        if self.watch || self.watch_only || !selector.is_empty() {
+            return Err("--raw may not be specified with other flags that filter the server request or alter the output".into());
+        }
+        if self.print.output.as_deref().is_some_and(|o| !o.is_empty()) {
+            return Err("--raw and --output are mutually exclusive".into());
+        }
+        if !path.starts_with('/') {
+            return Err(format!(
+                "--raw must be a valid URL path: parse {path:?}: invalid URI for request"
+            )
+            .into());
+        }
         let mut response = context
             .client()?
             .response(Request {

@@ -104,7 +104,12 @@ impl Output {
             return Ok(());
         }
         if let Some(path) = get.sort_by.as_deref().filter(|p| !p.is_empty()) {
-            sort::sort(&mut rows, path, |row| &row["object"])?;
+            match sort::sort(&mut rows, path, |row| &row["object"]) {
+                Err(error @ sort::SortError::Unsortable(..)) => return Err(error.into()),
+                // kubectl shows no row of a table that it can't sort, and says nothing of the reason.
+                Err(_) => return Ok(()),
+                Ok(()) => {}
+            }
         }
         let options = options(get, resource, format, several_types);
         if self.kind.as_ref() != Some(resource) {

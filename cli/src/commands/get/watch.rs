@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::{Get, tables};
 use crate::client::Request;
-use crate::context::{Context, print};
+use crate::context::{Context, note, print};
 use crate::error::Result;
 use crate::printer::table::{self, Layout};
-use crate::printer::{self, Format};
+use crate::printer::{self, Format, json};
 use crate::target::{Resolved, Wanted, watch};
 
 /// Lists and watches one thing.
@@ -17,6 +17,13 @@ pub(super) async fn run(
     format: &Format,
     resolved: Resolved,
 ) -> Result<()> {
+    if get.sort_by.as_deref().is_some_and(|path| !path.is_empty()) {
+        note(if get.watch_only {
+            "warning: --watch-only requested, --sort-by will be ignored"
+        } else {
+            "warning: --watch requested, --sort-by will be ignored for watch events received"
+        });
+    }
     let [wanted] = resolved.wanted.as_slice() else {
         return Err("you may only specify a single resource type".into());
     };
@@ -153,6 +160,7 @@ impl Shown<'_> {
             self.format,
             self.several_types,
         );
+        let event = format!("{event:<8}");
         let extra = self.get.output_watch_events;
         if !self.headed && !self.get.no_headers {
             self.layout
@@ -160,8 +168,12 @@ impl Shown<'_> {
         }
         self.headed = true;
         for row in table["rows"].as_array().into_iter().flatten() {
-            self.layout
-                .push(table::cells(&table, row, &options, extra.then_some(event)));
+            self.layout.push(table::cells(
+                &table,
+                row,
+                &options,
+                extra.then_some(event.as_str()),
+            ));
         }
         print(&self.layout.flush())
     }
@@ -175,7 +187,13 @@ impl Shown<'_> {
             self.layout.push(columns.row(object)?);
             return print(&self.layout.flush());
         }
-        let strip = matches!(self.format, Format::Json | Format::Yaml | Format::Kyaml)
+        if self.get.output_watch_events && matches!(self.format, Format::Json) {
+            let (event, object) = (json::compact(&event.into()), json::compact(object));
+            return print(&format!("{{\"type\":{event},\"object\":{object}}}\n"));
+        }
+        // Events carry their objects whole.
+        let strip = !self.get.output_watch_events
+            && matches!(self.format, Format::Json | Format::Yaml | Format::Kyaml)
             && !self.get.print.show_managed_fields;
         let object = if strip {
             printer::without_managed_fields(object.clone())

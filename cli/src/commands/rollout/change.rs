@@ -6,11 +6,15 @@ use serde_json::{Value, json};
 use super::{Change, Undo};
 use crate::args::DryRun;
 use crate::client::Request;
-use crate::context::{Context, print};
+use crate::commands::apply::LAST_APPLIED;
+use crate::context::{Context, note, print};
 use crate::error::{Error, Result};
 use crate::printer::pods::pod_template;
 use crate::printer::{self, Format};
 use crate::target::Wanted;
+
+/// The annotation of the template that makes its pods new ones.
+const RESTARTED: &str = "kubectl.kubernetes.io/restartedAt";
 
 /// What to do.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,7 +78,15 @@ fn patch(wanted: &Wanted, verb: Verb) -> Result<(Value, &'static str)> {
                 .strftime("%Y-%m-%dT%H:%M:%S%:z")
                 .to_string()
                 .replace("+00:00", "Z");
-            let annotations = json!({"kubectl.kubernetes.io/restartedAt": now});
+            let template = &wanted.object["spec"]["template"];
+            if api::meta::annotation(template, RESTARTED) == Some(now.as_str()) {
+                return Err(format!(
+                    "failed to create patch for {}: if restart has already been triggered within the past second, please wait before attempting to trigger another",
+                    wanted.name
+                )
+                .into());
+            }
+            let annotations = json!({RESTARTED: now});
             Ok((
                 json!({"spec": {"template": {"metadata": {"annotations": annotations}}}}),
                 "restarted",
@@ -98,9 +110,6 @@ fn patch(wanted: &Wanted, verb: Verb) -> Result<(Value, &'static str)> {
 
 /// Goes back to an earlier revision.
 pub(super) async fn undo(context: &Context, flags: Undo) -> Result<()> {
-    if flags.to_revision < 0 {
-        return Err(format!("revision must be a positive integer: {}", flags.to_revision).into());
-    }
     let dry_run = flags.dry_run.get()?;
     let format = Format::parse(&flags.print, false)?;
     let (found, mut errors) =
@@ -121,10 +130,25 @@ async fn undo_one(
     dry_run: DryRun,
 ) -> Result<()> {
     let kind = wanted.resource.kind.as_str();
+    if api::meta::annotation(&wanted.object, LAST_APPLIED).is_some() {
+        note(&format!(
+            "Warning: resource {}/{} was previously managed with 'ctl apply'. Rolling back will not update the {LAST_APPLIED} annotation, which may cause unexpected behavior on future 'ctl apply' operations. Consider using 'ctl apply' with your previous configuration file instead.",
+            wanted.resource.plural, wanted.name
+        ));
+    }
     if wanted.object["spec"]["paused"] == true {
         return Err("you cannot rollback a paused deployment; resume it first with 'ctl rollout resume' and try again".into());
     }
-    let revisions = super::revisions(context, wanted).await?;
+    let missing = || {
+        let revision = flags.to_revision;
+        Error::Plain(format!(
+            "unable to find specified revision {revision} in history"
+        ))
+    };
+    if flags.to_revision < 0 {
+        return Err(missing());
+    }
+    let revisions = super::revisions(context, wanted, "rollbacker").await?;
     let target = if flags.to_revision == 0 {
         let Some(before) = revisions.len().checked_sub(2) else {
             return Err(format!(
@@ -137,12 +161,7 @@ async fn undo_one(
         &revisions[before]
     } else {
         let found = revisions.iter().find(|(n, _)| *n == flags.to_revision);
-        found.ok_or_else(|| {
-            Error::Plain(format!(
-                "unable to find specified revision {} in history",
-                flags.to_revision
-            ))
-        })?
+        found.ok_or_else(missing)?
     };
     let mut template = super::template(&target.1, kind);
     if let Some(labels) = template["metadata"]["labels"].as_object_mut() {
@@ -150,7 +169,7 @@ async fn undo_one(
     }
     if dry_run == DryRun::Client {
         return print(&format!(
-            "{} {}",
+            "{} {} (dry run)\n",
             wanted.display(),
             pod_template(&super::template(&target.1, kind), None)
         ));

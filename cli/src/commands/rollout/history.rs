@@ -34,23 +34,29 @@ impl History {
         let format = Format::parse(&self.print, false)?;
         let (found, errors) =
             super::objects(context, &self.words, &self.files, self.selector.as_ref()).await?;
+        let mut printed = false;
         for wanted in found {
-            let revisions = super::revisions(context, &wanted).await?;
+            let revisions = super::revisions(context, &wanted, "history").await?;
             let kind = wanted.resource.kind.as_str();
             if !format.is_human() {
-                let chosen = revisions
-                    .iter()
-                    .rev()
-                    .find(|(n, _)| self.revision == 0 || *n == self.revision);
-                let Some((_, object)) = chosen else {
-                    return Err(missing(self.revision));
-                };
-                printer::outcome(&format, &self.print, object, &wanted.resource, "")?;
+                let wants = |n: i64| self.revision == 0 || n == self.revision;
+                let chosen = revisions.iter().filter(|(n, _)| wants(*n));
+                let chosen: Vec<&Value> = chosen.map(|(_, object)| object).collect();
+                if chosen.is_empty() && self.revision > 0 {
+                    return Err(missing());
+                }
+                for object in chosen {
+                    if printed && matches!(format, Format::Yaml) {
+                        print("---\n")?;
+                    }
+                    printed = true;
+                    printer::outcome(&format, &self.print, object, &wanted.resource, "")?;
+                }
                 continue;
             }
             if self.revision > 0 {
                 let Some((_, object)) = revisions.iter().find(|(n, _)| *n == self.revision) else {
-                    return Err(missing(self.revision));
+                    return Err(missing());
                 };
                 let cause = cause(object).filter(|c| *c != "<none>").map(str::to_owned);
                 print(&format!(
@@ -67,8 +73,8 @@ impl History {
     }
 }
 
-fn missing(revision: i64) -> Error {
-    Error::Plain(format!("unable to find the specified revision: {revision}"))
+fn missing() -> Error {
+    Error::from("unable to find the specified revision")
 }
 
 fn cause(object: &Value) -> Option<&str> {

@@ -106,16 +106,19 @@ async fn objects(
     target::objects(context, &spec).await
 }
 
-/// The revisions of a thing, oldest first: number and the object that holds it.
-async fn revisions(context: &Context, wanted: &Wanted) -> Result<Vec<(i64, Value)>> {
+/// The revisions of a thing, oldest first: number and the object that holds it. `task` is what they
+/// are wanted for, in the words of kubectl.
+async fn revisions(context: &Context, wanted: &Wanted, task: &str) -> Result<Vec<(i64, Value)>> {
     let kind = wanted.resource.kind.as_str();
     let plural = match kind {
         "Deployment" => "replicasets",
         "DaemonSet" | "StatefulSet" => "controllerrevisions",
         _ => {
+            let group = &wanted.resource.group;
+            let shown = format!("{kind}.{group}");
             return Err(format!(
-                "no history viewer has been implemented for {:?}",
-                format!("{kind}.{}", wanted.resource.group).trim_end_matches('.')
+                "error retrieving {task} for {:?}, no visitor method exists for {{{group} {kind}}}",
+                shown.trim_end_matches('.')
             )
             .into());
         }
@@ -134,6 +137,15 @@ async fn revisions(context: &Context, wanted: &Wanted) -> Result<Vec<(i64, Value
         .filter(|item| api::meta::controller_of(item).is_some_and(|owner| owner.uid == uid))
         .filter_map(|item| Some((number(item, kind)?, item.clone())))
         .collect();
+    // Objects of a list don't say what they are.
+    for (_, item) in &mut found {
+        item["apiVersion"] = "apps/v1".into();
+        item["kind"] = if kind == "Deployment" {
+            "ReplicaSet".into()
+        } else {
+            "ControllerRevision".into()
+        };
+    }
     found.sort_by_key(|(number, _)| *number);
     Ok(found)
 }

@@ -1,10 +1,12 @@
 //! `rollout status`: what is still to come, until all is done.
 
 use clap::Args;
+use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::args::Files;
-use crate::context::{Context, print};
+use crate::context::{Context, note, print};
+use crate::duration;
 use crate::error::{Error, Result};
 use crate::target::{Wanted, watch};
 
@@ -22,8 +24,8 @@ pub(crate) struct Status {
     #[arg(long, short = 'l')]
     selector: Option<String>,
     /// How long to wait; 0 is as long as it takes
-    #[arg(long, default_value = "0s")]
-    timeout: String,
+    #[arg(long, value_parser = duration::parse, default_value = "0s")]
+    timeout: SignedDuration,
     /// Wait for the end
     #[arg(long, short = 'w', action = clap::ArgAction::Set, default_value_t = true)]
     watch: bool,
@@ -37,7 +39,13 @@ impl Status {
         let (found, errors) =
             super::objects(context, &self.words, &self.files, self.selector.as_ref()).await?;
         Error::many(errors)?;
-        let timeout = crate::args::duration_flag("timeout", &self.timeout)?;
+        if found.is_empty() {
+            note(&format!(
+                "No resources found in {} namespace.",
+                context.namespace()?
+            ));
+        }
+        let timeout = duration::positive(self.timeout);
         for wanted in found {
             let follow = self.follow(context, &wanted);
             if timeout.is_zero() {

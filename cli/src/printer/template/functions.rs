@@ -75,6 +75,7 @@ pub(super) fn call(name: &str, arguments: &[Value]) -> Result<Value, String> {
             percent_encoding::NON_ALPHANUMERIC,
         )
         .to_string()
+        .replace("%20", "+")
         .into()),
         "eq" => {
             let one = first()?;

@@ -99,13 +99,27 @@ impl Description {
         }
     }
 
-    /// Adds events, oldest first.
-    pub(crate) fn events(&mut self, events: &[&Value], now: Timestamp) {
+    /// Adds what every object has: name, namespace, labels, annotations.
+    pub(crate) fn identity(&mut self, object: &Value) {
+        let metadata = &object["metadata"];
+        self.field(0, "Name", text(metadata, "name"));
+        if has(metadata, "namespace") {
+            self.field(0, "Namespace", text(metadata, "namespace"));
+        }
+        self.labels("Labels", metadata, "labels");
+        self.annotations("Annotations", metadata);
+    }
+
+    /// Adds the events of all `lists`, oldest first; without a list, nobody asked for events.
+    pub(crate) fn events(&mut self, lists: &[Vec<Value>], now: Timestamp) {
+        if lists.is_empty() {
+            return;
+        }
+        let mut events: Vec<&Value> = lists.iter().flatten().collect();
         if events.is_empty() {
             return self.line(0, "Events:\t<none>");
         }
         self.flush();
-        let mut events = events.to_vec();
         events.sort_by_key(|e| time::parse(text(e, "lastTimestamp")));
         self.line(0, "Events:\n  Type\tReason\tAge\tFrom\tMessage");
         self.line(1, "----\t------\t----\t----\t-------");

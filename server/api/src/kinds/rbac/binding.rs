@@ -7,6 +7,7 @@ use super::GROUP;
 use crate::field::{Error, Path};
 use crate::kind::Column;
 use crate::kinds::cell::{self, AGE, NAME, shown, wide};
+use crate::kinds::description::Description;
 use crate::kinds::names;
 use crate::kinds::read::{items, items_mut, part_or_new, text};
 
@@ -150,4 +151,24 @@ fn subject_name(subject: &Value) -> String {
         }
         _ => name.to_owned(),
     }
+}
+
+/// The description of a binding.
+pub(super) fn describe(binding: &Value) -> String {
+    let metadata = &binding["metadata"];
+    let mut out = Description::default();
+    out.field(0, "Name", text(metadata, "name"));
+    out.labels("Labels", metadata, "labels");
+    out.annotations("Annotations", metadata);
+    out.line(0, "Role:");
+    out.field(1, "Kind", text(&binding["roleRef"], "kind"));
+    out.field(1, "Name", text(&binding["roleRef"], "name"));
+    out.line(0, "Subjects:");
+    out.line(1, "Kind\tName\tNamespace");
+    out.line(1, "----\t----\t---------");
+    for subject in items(binding, "subjects") {
+        let cells = ["kind", "name", "namespace"].map(|field| text(subject, field));
+        out.line(1, &cells.join("\t"));
+    }
+    out.finish()
 }

@@ -3,6 +3,7 @@
 mod binding;
 pub(crate) mod clusterrole;
 pub(crate) mod clusterrolebinding;
+mod describe;
 pub(crate) mod role;
 pub(crate) mod rolebinding;
 mod rules;

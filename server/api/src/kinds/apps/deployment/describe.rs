@@ -68,8 +68,7 @@ pub(super) fn describe(object: &Value, related: &[Vec<Value>], now: Timestamp) -
     out.conditions(status);
     let sets = related.first().map_or(&[][..], Vec::as_slice);
     replica_sets(&mut out, object, sets);
-    let events: Vec<&Value> = related.iter().skip(1).flatten().collect();
-    out.events(&events, now);
+    out.events(related.get(1..).unwrap_or_default(), now);
     out.finish()
 }
 

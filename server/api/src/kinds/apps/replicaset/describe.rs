@@ -59,7 +59,6 @@ pub(super) fn describe(object: &Value, related: &[Vec<Value>], now: Timestamp) -
     out.field(0, "Pods Status", counts);
     template(&mut out, &spec["template"]);
     out.conditions(status);
-    let events: Vec<&Value> = related.iter().skip(1).flatten().collect();
-    out.events(&events, now);
+    out.events(related.get(1..).unwrap_or_default(), now);
     out.finish()
 }

@@ -1,13 +1,14 @@
 //! ConfigMap: configuration as text and binary data.
 
 mod columns;
+mod describe;
 mod validate;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::field;
-use crate::kind::{Column, Kind, Part, Resource, STORED, Scope};
+use crate::kind::{Column, Kind, Part, Query, Resource, STORED, Scope};
 use crate::kinds::names;
 
 static RESOURCE: Resource = Resource {
@@ -51,5 +52,13 @@ impl Kind for ConfigMap {
 
     fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value> {
         columns::cells(object, now)
+    }
+
+    fn related(&self, object: &Value) -> Vec<Query> {
+        describe::related(object)
+    }
+
+    fn describe(&self, object: &Value, related: &[Vec<Value>], now: Timestamp) -> Option<String> {
+        Some(describe::describe(object, related, now))
     }
 }

@@ -2,13 +2,14 @@
 
 mod columns;
 mod default;
+mod describe;
 mod validate;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::field;
-use crate::kind::{Column, Kind, Part, Resource, Scope, Subresource};
+use crate::kind::{Column, Kind, Part, Query, Resource, Scope, Subresource};
 use crate::kinds::names;
 use crate::kinds::read::{carry, text};
 
@@ -95,5 +96,13 @@ impl Kind for Namespace {
 
     fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value> {
         columns::cells(object, now)
+    }
+
+    fn related(&self, object: &Value) -> Vec<Query> {
+        describe::related(object)
+    }
+
+    fn describe(&self, object: &Value, related: &[Vec<Value>], _now: Timestamp) -> Option<String> {
+        Some(describe::describe(object, related))
     }
 }

@@ -71,8 +71,7 @@ pub(super) fn describe(node: &Value, related: &[Vec<Value>], now: Timestamp) -> 
         }
     }
     pods(&mut out, status, list(0), now);
-    let events: Vec<&Value> = list(2).iter().chain(list(3)).collect();
-    out.events(&events, now);
+    out.events(related.get(2..).unwrap_or_default(), now);
     out.finish()
 }
 

@@ -49,8 +49,7 @@ pub(super) fn describe(pod: &Value, related: &[Vec<Value>], now: Timestamp) -> S
     out.labels("Node-Selectors", spec, "nodeSelector");
     out.list("Tolerations", &describe::tolerations(spec));
     describe::spread(&mut out, spec, "");
-    let events: Vec<&Value> = related.iter().flatten().collect();
-    out.events(&events, now);
+    out.events(related, now);
     out.finish()
 }
 

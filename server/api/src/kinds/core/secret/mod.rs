@@ -2,6 +2,7 @@
 
 mod columns;
 mod default;
+mod describe;
 mod validate;
 
 use jiff::Timestamp;
@@ -61,5 +62,9 @@ impl Kind for Secret {
 
     fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value> {
         columns::cells(object, now)
+    }
+
+    fn describe(&self, object: &Value, _related: &[Vec<Value>], _now: Timestamp) -> Option<String> {
+        Some(describe::describe(object))
     }
 }

@@ -1,13 +1,14 @@
 //! ServiceAccount: an identity for what runs in pods.
 
 mod columns;
+mod describe;
 mod validate;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::field;
-use crate::kind::{Column, Kind, Part, Resource, STORED, Scope, Subresource};
+use crate::kind::{Column, Kind, Part, Query, Resource, STORED, Scope, Subresource};
 use crate::kinds::names;
 use crate::kinds::read::{items_mut, text};
 
@@ -64,6 +65,14 @@ impl Kind for ServiceAccount {
 
     fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value> {
         columns::cells(object, now)
+    }
+
+    fn related(&self, object: &Value) -> Vec<Query> {
+        describe::related(object)
+    }
+
+    fn describe(&self, object: &Value, related: &[Vec<Value>], now: Timestamp) -> Option<String> {
+        Some(describe::describe(object, related, now))
     }
 }
 

@@ -5,7 +5,7 @@ mod validate;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::rules;
+use super::{describe, rules};
 use crate::field;
 use crate::kind::{Column, Kind, Resource, STORED, Scope};
 use crate::kinds::names;
@@ -51,5 +51,9 @@ impl Kind for ClusterRole {
 
     fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value> {
         rules::cells(object, now)
+    }
+
+    fn describe(&self, object: &Value, _related: &[Vec<Value>], _now: Timestamp) -> Option<String> {
+        Some(describe::describe(object))
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::rules;
+use super::{describe, rules};
 use crate::field;
 use crate::kind::{Column, Kind, Resource, STORED, Scope};
 use crate::kinds::names;
@@ -49,5 +49,9 @@ impl Kind for Role {
 
     fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value> {
         rules::cells(object, now)
+    }
+
+    fn describe(&self, object: &Value, _related: &[Vec<Value>], _now: Timestamp) -> Option<String> {
+        Some(describe::describe(object))
     }
 }

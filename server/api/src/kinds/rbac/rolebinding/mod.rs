@@ -61,4 +61,8 @@ impl Kind for RoleBinding {
     fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value> {
         binding::cells(object, now)
     }
+
+    fn describe(&self, object: &Value, _related: &[Vec<Value>], _now: Timestamp) -> Option<String> {
+        Some(binding::describe(object))
+    }
 }

@@ -1,13 +1,18 @@
 //! `apply`: makes the cluster's objects what files say, by a three-way merge with the configuration
 //! applied last, or by the server.
 
+mod prune;
+
 use clap::Args;
 use http::Method;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use self::prune::Visited;
 use crate::args::{DryRun, DryRunFlag, Files, Print};
 use crate::client::Request;
 use crate::context::{Context, note, print};
+use crate::duration;
 use crate::error::{Error, Result};
 use crate::printer::{self, Format};
 use crate::target::Wanted;
@@ -21,6 +26,9 @@ pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-config
 /// The resource name must be given. The resource is created if it doesn't exist.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Apply {
+    /// Nothing: objects come from files
+    #[arg(hide = true)]
+    words: Vec<String>,
     #[command(flatten)]
     files: Files,
     #[command(flatten)]
@@ -51,9 +59,12 @@ pub(crate) struct Apply {
     /// Overwrite values that were changed since
     #[arg(long, action = clap::ArgAction::Set, default_value_t = true)]
     overwrite: bool,
-    /// Delete objects that files no longer hold; not supported
+    /// Delete objects that an earlier apply made and the files no longer hold; needs --all or -l
     #[arg(long)]
     prune: bool,
+    /// With --prune, the kinds to look through, as group/version/kind; repeatable
+    #[arg(long)]
+    prune_allowlist: Vec<String>,
     /// Only objects of the files whose labels fit
     #[arg(long, short = 'l')]
     selector: Option<String>,
@@ -64,8 +75,8 @@ pub(crate) struct Apply {
     #[arg(long)]
     subresource: Option<String>,
     /// With --force, how long to wait for the end of the old object
-    #[arg(long, default_value = "0s")]
-    timeout: String,
+    #[arg(long, value_parser = duration::parse, default_value = "0s")]
+    timeout: SignedDuration,
     /// strict, warn or ignore unknown fields
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "strict", default_missing_value = "strict")]
     validate: String,
@@ -96,6 +107,11 @@ impl Apply {
         let format = Format::parse(&self.print, false)?;
         self.check(dry_run)?;
         let validation = field_validation(&self.validate)?;
+        let pruned = if self.prune {
+            prune::kinds(&self, context).await?
+        } else {
+            Vec::new()
+        };
         let mut wanted = Vec::new();
         for entry in files::read(&self.files).await? {
             let Entry {
@@ -117,6 +133,8 @@ impl Apply {
         }
         let mut errors = Vec::new();
         let mut printed = Vec::new();
+        let mut visited = Visited::default();
+        visited.namespaces.extend(context.explicit_namespace());
         for (entry, document) in wanted {
             let target = match files::place(context, entry).await {
                 Ok(target) => target,
@@ -125,7 +143,14 @@ impl Apply {
                     continue;
                 }
             };
-            match self.one(context, &target, dry_run, validation).await {
+            if target.resource.namespaced {
+                visited.namespaces.insert(target.namespace.clone());
+            }
+            let done = self.one(context, &target, dry_run, validation).await;
+            if let Ok(done) = &done {
+                visited.uids.insert(api::meta::uid(&done.object).to_owned());
+            }
+            match done {
                 Ok(done) if format.is_human() => {
                     let object = if api::meta::name(&done.object).is_empty() {
                         &target.object
@@ -140,15 +165,22 @@ impl Apply {
             }
         }
         self.objects(&format, printed)?;
-        Error::many(errors)
+        Error::many(errors)?;
+        prune::run(&self, context, &pruned, &visited, &format).await
     }
 
     fn check(&self, dry_run: DryRun) -> Result<()> {
-        if self.files.filename.is_empty() && self.files.kustomize.is_none() {
-            return Err("must specify one of -f and -k".into());
+        if !self.words.is_empty() {
+            return Err(format!(
+                "Unexpected args: [{}]\nSee 'ctl apply -h' for help and examples",
+                self.words.join(" ")
+            )
+            .into());
         }
-        if self.prune {
-            return Err("--prune is not supported by this program: delete what files no longer hold with `ctl delete`".into());
+        match (self.files.filename.is_empty(), &self.files.kustomize) {
+            (true, None) => return Err("must specify one of -f and -k".into()),
+            (false, Some(_)) => return Err("only one of -f or -k can be specified".into()),
+            _ => {}
         }
         if self.force_conflicts && !self.server_side {
             return Err("--force-conflicts only works with --server-side".into());
@@ -159,7 +191,7 @@ impl Apply {
         if self.server_side && dry_run == DryRun::Client {
             return Err("--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)".into());
         }
-        Ok(())
+        prune::check(self)
     }
 
     fn fits(&self, object: &Value) -> Result<bool> {
@@ -194,7 +226,7 @@ impl Apply {
             .into_iter()
             .map(|(object, _)| clean(object))
             .collect();
-        let list = json!({"apiVersion": "v1", "items": items, "kind": "List", "metadata": {"resourceVersion": ""}});
+        let list = json!({"apiVersion": "v1", "items": items, "kind": "List", "metadata": {}});
         print(&format.object(&list, None)?)
     }
 
@@ -307,8 +339,13 @@ impl Apply {
                 });
             }
             if dry_run == DryRun::Client {
+                let object = match schema(&target.resource) {
+                    Some(schema) => api::patch::strategic::apply(schema, &current, &patch)
+                        .map_err(|error| error.to_string())?,
+                    None => api::patch::merge::apply(&current, &patch),
+                };
                 return Ok(Done {
-                    object: modified.clone(),
+                    object,
                     message: "configured",
                 });
             }
@@ -319,15 +356,9 @@ impl Apply {
                 .await
             {
                 Ok(object) => {
-                    let same = api::meta::resource_version(&object)
-                        == api::meta::resource_version(&current);
                     return Ok(Done {
                         object,
-                        message: if same && dry_run == DryRun::None {
-                            "unchanged"
-                        } else {
-                            "configured"
-                        },
+                        message: "configured",
                     });
                 }
                 Err(error) if error.reason() == "Conflict" && conflicts < 5 => {
@@ -362,14 +393,19 @@ impl Apply {
             .client()?
             .json(Request::send(Method::DELETE, target.path(), &options))
             .await?;
-        let timeout = crate::args::duration_flag("timeout", &self.timeout)?;
+        let timeout = duration::positive(self.timeout);
         let timeout = if timeout.is_zero() {
             std::time::Duration::from_secs(300)
         } else {
             timeout
         };
-        super::delete::until_gone(context, target, None, std::time::Instant::now() + timeout)
-            .await?;
+        crate::commands::delete::until_gone(
+            context,
+            target,
+            None,
+            std::time::Instant::now() + timeout,
+        )
+        .await?;
         let done = self
             .create(context, target, object, dry_run, validation)
             .await?;
