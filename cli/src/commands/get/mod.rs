@@ -191,6 +191,28 @@ impl Get {
             .query("limit", limit)
     }
 
+    /// Asks for one thing, or for the chunk of a list that `paging` continues with; gives the answer
+    /// and where the next chunk begins, if there is one.
+    async fn page(
+        &self,
+        context: &Context,
+        wanted: &Wanted,
+        accept: Option<&str>,
+        paging: &str,
+    ) -> Result<(Value, Option<String>)> {
+        let mut request = self.request(wanted, paging);
+        if let Some(accept) = accept {
+            request = request.accept(accept);
+            if self.sort_by.is_some() || !self.server_print {
+                request = request.query("includeObject", "Object");
+            }
+        }
+        let page = context.client()?.json(request).await?;
+        let next = page["metadata"]["continue"].as_str();
+        let next = next.filter(|next| !next.is_empty()).map(str::to_owned);
+        Ok((page, next))
+    }
+
     /// Asks for one thing; a list is followed through its chunks, whose `field` are joined.
     async fn fetch(
         &self,
@@ -199,29 +221,12 @@ impl Get {
         accept: Option<&str>,
         field: &str,
     ) -> Result<Value> {
-        let ask = |paging: &str| {
-            let mut request = self.request(wanted, paging);
-            if let Some(accept) = accept {
-                request = request.accept(accept);
-                if self.sort_by.is_some() || !self.server_print {
-                    request = request.query("includeObject", "Object");
-                }
-            }
-            request
-        };
-        let mut whole = context.client()?.json(ask("")).await?;
-        let mut paging = whole["metadata"]["continue"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
-        while !paging.is_empty() {
-            let mut next = context.client()?.json(ask(&paging)).await?;
-            paging = next["metadata"]["continue"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned();
+        let (mut whole, mut paging) = self.page(context, wanted, accept, "").await?;
+        while let Some(from) = paging {
+            let (mut page, next) = self.page(context, wanted, accept, &from).await?;
+            paging = next;
             if let (Some(all), Some(more)) =
-                (whole[field].as_array_mut(), next[field].as_array_mut())
+                (whole[field].as_array_mut(), page[field].as_array_mut())
             {
                 all.append(more);
             }

@@ -22,21 +22,21 @@ pub(super) async fn run(
 ) -> Result<()> {
     let mut errors = Vec::new();
     let mut output = Output::default();
+    let accept = get.server_print.then_some(ACCEPT);
     for wanted in &resolved.wanted {
-        match get
-            .fetch(
-                context,
-                wanted,
-                get.server_print.then_some(ACCEPT),
-                if get.server_print { "rows" } else { "items" },
-            )
-            .await
-        {
-            Ok(answer) => output.add(get, wanted, &answer, format, resolved.several_types)?,
-            Err(error) => get.missed(
-                target::unfound(error, &wanted.resource, &get.spec()),
-                &mut errors,
-            ),
+        // Chunk by chunk: of a long list no more than one is held as objects.
+        let mut paging = Some(String::new());
+        while let Some(from) = paging.take() {
+            match get.page(context, wanted, accept, &from).await {
+                Ok((page, next)) => {
+                    output.add(get, wanted, &page, format, resolved.several_types)?;
+                    paging = next;
+                }
+                Err(error) => get.missed(
+                    target::unfound(error, &wanted.resource, &get.spec()),
+                    &mut errors,
+                ),
+            }
         }
     }
     output.flush()?;
