@@ -1,5 +1,6 @@
 //! Whole clusters: controllers, scheduler, rollouts, nodes that vanish.
 
+mod demo;
 mod deployments;
 mod nodes;
 mod scheduling;
