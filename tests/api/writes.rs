@@ -219,3 +219,16 @@ async fn the_status_of_a_deployment_is_written_through_its_own_url_only() {
     assert_eq!(scale["spec"]["replicas"], 1);
     assert_eq!(scale["status"]["selector"], "app=web");
 }
+
+#[tokio::test]
+async fn fields_belong_to_who_set_them_and_not_to_who_completed_them() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let body = json!({"metadata": {"name": "team"}});
+    let created = api.post("/api/v1/namespaces", &body).await.expect(201);
+    let entry = &created["metadata"]["managedFields"][0];
+    assert_eq!(entry["manager"], "unknown");
+    let fields = &entry["fieldsV1"];
+    assert_eq!(fields.get("f:spec"), None, "{fields:#}");
+    assert!(fields["f:metadata"]["f:labels"].is_object(), "{fields:#}");
+}

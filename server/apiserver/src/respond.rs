@@ -110,7 +110,7 @@ fn mark_compressed(response: &mut Response) {
 
 /// A value as YAML.
 pub(crate) fn yaml(value: &Value) -> String {
-    serde_yaml::to_string(value).unwrap_or_default()
+    api::wire::yaml::write(value)
 }
 
 /// What a list says about itself.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::create::check_namespace;
 use super::update::check_name;
 use super::write::{self, Change};
-use crate::body::{self, Expected};
+use crate::body::{self, Duplicates, Expected};
 use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::options::{Validation, WriteOptions};
@@ -47,7 +47,13 @@ pub(crate) async fn apply(call: &Call, part: Part, body: &Bytes) -> Result<Respo
             call.authorize("create", &call.name)?;
         }
         let mut new = engine::apply(schema, present, &config, &manager, force).map_err(refused)?;
-        body::check(call, &mut new, expected, Validation::Ignore, Vec::new())?;
+        body::check(
+            call,
+            &mut new,
+            expected,
+            Validation::Ignore,
+            Duplicates::NONE,
+        )?;
         Ok(new)
     });
     let written = written.await?;
