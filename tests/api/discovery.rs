@@ -99,3 +99,20 @@ async fn metrics_have_the_names_of_kubernetes() {
         assert!(text.contains(name), "{name} is missing");
     }
 }
+
+#[tokio::test]
+async fn a_version_that_is_not_served_is_not_found_with_a_status() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    for path in [
+        "/api/v2",
+        "/api/v2/pods",
+        "/apis/apps/v2",
+        "/apis/apps/v1beta1/deployments",
+    ] {
+        let missing = api.get(path).await.expect(404);
+        assert_eq!(missing["reason"], "NotFound", "{path}");
+    }
+    let missing = api.get("/apis/example.com/v1").await.expect(404);
+    assert_eq!(missing, "404 page not found\n");
+}

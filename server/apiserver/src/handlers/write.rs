@@ -277,7 +277,17 @@ fn prepare(call: &Call, change: &Change<'_>, new: &mut Value, old: &Current) -> 
         "resourceVersion",
         "uid",
     ] {
-        match old.value["metadata"].get(field) {
+        let stored = old.value["metadata"].get(field);
+        let settled = match field {
+            "deletionTimestamp" => stored.is_some() || !meta.contains_key(field),
+            "deletionGracePeriodSeconds" => !meta.contains_key(field),
+            _ => true,
+        };
+        if !settled {
+            // Validation says that nobody may change it.
+            continue;
+        }
+        match stored {
             Some(value) => meta.insert(field.into(), value.clone()),
             None => meta.remove(field),
         };
