@@ -321,3 +321,36 @@ async fn a_pod_that_asks_for_what_is_not_there_is_forbidden() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_body_may_be_protobuf() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    // The Namespace `team` with the label `a: b`, as client-go sends it.
+    let body = b"k8s\0\n\x0f\n\x02v1\x12\tNamespace\x12\x26\n\x20\n\x04team\x12\0\x1a\0\x22\0*\x002\x008\0B\0\
+        Z\x06\n\x01a\x12\x01b\x12\0\x1a\0\x1a\0\x22\0";
+    let request = api.request(
+        reqwest::Method::POST,
+        "/api/v1/namespaces?fieldValidation=Strict",
+    );
+    let request = request
+        .header("Content-Type", "application/vnd.kubernetes.protobuf")
+        .header(
+            "Accept",
+            "application/vnd.kubernetes.protobuf,application/json",
+        )
+        .body(body.to_vec());
+    let created = api.send(request).await.expect(201);
+    assert_eq!(created["metadata"]["name"], "team");
+    assert_eq!(created["metadata"]["labels"]["a"], "b");
+    let request = api.request(reqwest::Method::POST, "/api/v1/namespaces");
+    let request = request
+        .header("Content-Type", "application/vnd.kubernetes.protobuf")
+        .body("{}");
+    let refused = api.send(request).await.expect(400);
+    let message = refused["message"].as_str().expect("a message");
+    assert!(
+        message.contains("does not appear to be a protobuf message"),
+        "{message}"
+    );
+}

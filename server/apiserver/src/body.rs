@@ -53,7 +53,12 @@ impl Duplicates {
 }
 
 /// Parses a body by its content type. `Err` is the parser's complaint.
-pub(crate) fn parse(call: &Call, body: &Bytes) -> Result<std::result::Result<Parsed, String>> {
+/// A protobuf body is a message of `schema`.
+pub(crate) fn parse(
+    call: &Call,
+    body: &Bytes,
+    schema: &str,
+) -> Result<std::result::Result<Parsed, String>> {
     match media_type(call) {
         "" | "application/json" => Ok(match api::wire::json::parse(body) {
             Ok(parsed) => Ok(Parsed {
@@ -66,6 +71,13 @@ pub(crate) fn parse(call: &Call, body: &Bytes) -> Result<std::result::Result<Par
             )),
         }),
         "application/yaml" => Ok(yaml(body)),
+        "application/vnd.kubernetes.protobuf" => {
+            let read = api::wire::protobuf::read(body, schema).map(|value| Parsed {
+                value,
+                duplicates: Duplicates::NONE,
+            });
+            Ok(read.map_err(|error| error.to_string()))
+        }
         _ => Err(Error::unsupported_body()),
     }
 }
@@ -97,7 +109,8 @@ pub(crate) fn object(
     expected: Expected<'_>,
 ) -> Result<Value> {
     let kind = expected.kind;
-    let parsed = parse(call, body)?.map_err(|why| {
+    let schema = expected.schema.unwrap_or_default();
+    let parsed = parse(call, body, schema)?.map_err(|why| {
         Error::bad_request(format!(
             "the object provided is unrecognized (must be of type {kind}): {why} ({})",
             summary(body)

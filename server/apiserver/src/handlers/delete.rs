@@ -25,6 +25,7 @@ use crate::policy;
 use crate::record;
 use crate::respond;
 
+const OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
 const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
 /// How long a pod has that does not say, in seconds.
@@ -51,7 +52,7 @@ pub(crate) fn options(call: &Call, body: &Bytes) -> Result<DeleteOptions> {
     if body.is_empty() {
         return DeleteOptions::parse(&call.query, None);
     }
-    let parsed = body::parse(call, body)?.map_err(Error::bad_request)?;
+    let parsed = body::parse(call, body, OPTIONS)?.map_err(Error::bad_request)?;
     let mut given = parsed.value;
     if !given.is_object() && !given.is_null() {
         return Err(Error::bad_request(format!(
@@ -71,7 +72,7 @@ pub(crate) fn options(call: &Call, body: &Bytes) -> Result<DeleteOptions> {
             "no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\""
         )));
     }
-    let schema = api::schema::of("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions");
+    let schema = api::schema::of(OPTIONS);
     let checked = schema.map(|schema| schema.check(&mut given));
     if let Some(why) = checked.and_then(|checked| checked.error) {
         return Err(Error::bad_request(why));
