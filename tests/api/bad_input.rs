@@ -237,3 +237,78 @@ async fn a_kind_that_is_no_text_is_a_bad_request() {
         api.post(MAPS, &body).await.expect(400);
     }
 }
+
+#[tokio::test]
+async fn malformed_patches_are_refused_in_the_words_of_kubernetes() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    api.post(MAPS, &map("one", "1")).await.expect(201);
+    let map_type = "cannot unmarshal array into Go value of type map[string]interface {}";
+    for (kind, body, told) in [
+        ("json", "x".to_owned(), "invalid JSON patch".to_owned()),
+        ("merge", "{".to_owned(), "invalid JSON patch".to_owned()),
+        ("merge", "null".to_owned(), "Invalid JSON Patch".to_owned()),
+        (
+            "merge",
+            "[]".to_owned(),
+            format!("error decoding patch: json: {map_type}"),
+        ),
+        (
+            "strategic-merge",
+            "[]".to_owned(),
+            format!("json: {map_type}"),
+        ),
+    ] {
+        let request = api.request(Method::PATCH, &at("one"));
+        let request = request
+            .header("Content-Type", format!("application/{kind}-patch+json"))
+            .body(body);
+        let refused = api.send(request).await.expect(400);
+        assert_eq!(refused["message"], told);
+    }
+    let operation = serde_json::json!({"op": "test", "path": "/kind", "value": "ConfigMap"});
+    let many = serde_json::json!(vec![operation; 10_001]);
+    assert_eq!(
+        api.patch(&at("one"), "json", &many).await.expect(413)["message"],
+        "Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001"
+    );
+}
+
+#[tokio::test]
+async fn an_applied_text_that_says_something_twice_is_warned_about() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let apply = |query: &'static str| {
+        let path = format!("{}?fieldManager=m{query}", at("one"));
+        let request = api.request(Method::PATCH, &path);
+        let request = request
+            .header("Content-Type", "application/apply-patch+yaml")
+            .body("apiVersion: v1\nkind: ConfigMap\ndata:\n  a: \"1\"\n  a: \"2\"\n");
+        api.send(request)
+    };
+    let applied = apply("").await;
+    let told = r#"299 - "line 5: key \"a\" already set in map""#;
+    assert_eq!(applied.warnings, [told]);
+    assert_eq!(applied.expect(201)["data"]["a"], "2");
+    apply("&fieldValidation=Strict").await.expect(400);
+}
+
+#[tokio::test]
+async fn what_is_wrong_between_requirements_of_a_selector_is_told_as_such() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    for (selector, told) in [
+        ("x%3Dy%3Dz", "found '=', expected: ',' or 'end of string'"),
+        (
+            ",,",
+            "found ',', expected: !, identifier, or 'end of string'",
+        ),
+        (
+            "a%20in%20b",
+            "unable to parse requirement: found 'b' expected: '('",
+        ),
+    ] {
+        let refused = api.get(&format!("{MAPS}?labelSelector={selector}")).await;
+        assert_eq!(refused.expect(400)["message"], told);
+    }
+}

@@ -27,7 +27,10 @@ impl Selection {
     /// What `labelSelector` and `fieldSelector` say, below a namespace.
     pub(crate) fn parse(kind: &dyn Kind, namespace: &str, query: &Query) -> Result<Self> {
         let labels = Labels::parse(query.text("labelSelector")).map_err(|why| {
-            Error::bad_request(match why.starts_with("unable to parse") {
+            // What stands between requirements belongs to none of them.
+            let between = ["'end of string'", "identifier after ','"];
+            let told = why.starts_with("unable to parse");
+            Error::bad_request(match told || between.iter().any(|end| why.ends_with(end)) {
                 true => why,
                 false => format!("unable to parse requirement: {why}"),
             })

@@ -429,6 +429,7 @@ async fn other(
             200,
             &discovery::resources(group, version),
         )),
+        ["openapi", "v2"] => Some(openapi::version_2(&parts.headers)),
         ["openapi", "v3", rest @ ..] => openapi::serve(rest, query, &parts.headers),
         _ => None,
     };

@@ -61,16 +61,21 @@ pub(crate) fn patched(
         return Err(Error::unsupported_patch());
     }
     let parsed = api::wire::json::parse(body).map_err(|error| match media_type {
-        MERGE => Error::bad_request("invalid JSON patch"),
+        MERGE | JSON => Error::bad_request("invalid JSON patch"),
         _ => Error::bad_request(format!("error decoding patch: {}", error.message)),
     })?;
     let patch = parsed.value;
     let new = match media_type {
         JSON => api::patch::json::apply(present, &patch).map_err(refused)?,
-        MERGE if !patch.is_object() => {
+        MERGE if patch.is_null() => return Err(Error::bad_request("Invalid JSON Patch")),
+        STRATEGIC if patch.is_null() => present.clone(),
+        MERGE | STRATEGIC if !patch.is_object() => {
+            let decoding = match media_type {
+                MERGE => "error decoding patch: ",
+                _ => "",
+            };
             return Err(Error::bad_request(format!(
-                "error decoding patch: json: cannot unmarshal {} into Go value of type \
-                 map[string]interface {{}}",
+                "{decoding}json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
                 body::json_type(&patch)
             )));
         }
