@@ -161,3 +161,32 @@ async fn the_certificates_of_the_first_boot_serve_the_next_ones() {
     );
     assert_eq!(mode & 0o777, 0o600);
 }
+
+#[tokio::test]
+async fn a_token_is_asked_for_the_account_of_the_url() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let path = "/api/v1/namespaces/default/serviceaccounts/default/token";
+    let ask = |body: Value| {
+        let api = api.clone();
+        async move { api.post(path, &body).await }
+    };
+    eventually_async("the account is made", PATIENCE, || async {
+        (ask(json!({"metadata": {"name": "default"}, "spec": {}}))
+            .await
+            .code
+            == 201)
+            .then_some(())
+    })
+    .await;
+    let other = json!({"metadata": {"name": "other"}, "spec": {}});
+    let refused = ask(other).await.expect(422);
+    let message = refused["message"].as_str().expect("a message");
+    assert!(
+        message.ends_with("must match the service account name if specified"),
+        "{message}"
+    );
+    ask(json!({"metadata": {"namespace": "other"}, "spec": {}}))
+        .await
+        .expect(400);
+}

@@ -94,7 +94,10 @@ async fn malformed_queries_are_bad_requests() {
     let api = cluster.api();
     for query in [
         "limit=many",
+        "timeoutSeconds=soon",
         "watch=true&timeoutSeconds=soon",
+        "watch=true&resourceVersion=abc",
+        "watch=true&continue=x",
         "resourceVersion=abc",
         "resourceVersionMatch=Exact",
         "labelSelector=%3D%3D",
@@ -153,4 +156,159 @@ async fn wrong_types_are_told_with_their_field() {
     let text = refused["message"].as_str().expect("a message");
     assert!(text.contains("data"), "{text}");
     assert_eq!(refused["reason"], "BadRequest");
+}
+
+#[tokio::test]
+async fn malformed_options_delete_nothing() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    api.post(MAPS, &map("one", "1")).await.expect(201);
+    for body in [
+        "[]",
+        "\"x\"",
+        "{\"kind\": \"Eviction\"}",
+        "{\"gracePeriodSeconds\": \"x\"}",
+        "{\"preconditions\": []}",
+        "{\"dryRun\": \"All\"}",
+    ] {
+        let request = api.request(Method::DELETE, &at("one"));
+        let request = request
+            .header("Content-Type", "application/json")
+            .body(body);
+        let answer = api.send(request).await;
+        assert_eq!(answer.code, 400, "{body}: {:#}", answer.body);
+    }
+    for query in ["limit=x", "timeoutSeconds=x", "resourceVersion=x"] {
+        api.delete(&format!("{MAPS}?{query}")).await.expect(400);
+    }
+    api.get(&at("one")).await.expect(200);
+}
+
+#[tokio::test]
+async fn complaints_about_fields_come_in_the_order_of_the_body() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let request = api.request(Method::POST, &format!("{MAPS}?fieldValidation=Strict"));
+    let request = request.header("Content-Type", "application/json").body(
+        r#"{"metadata":{"name":"one","x":{"y":1,"y":2},"x":3},"b":1,"data":{"k":"1","k":"2"}}"#,
+    );
+    assert_eq!(
+        api.send(request).await.expect(400)["message"],
+        "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: unknown \
+         field \"metadata.x\", unknown field \"b\", duplicate field \"data.k\""
+    );
+}
+
+#[tokio::test]
+async fn a_yaml_body_is_read_as_yaml_1_1() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let post = |path: &str, body: &'static str| {
+        let request = api.request(Method::POST, path);
+        let request = request
+            .header("Content-Type", "application/yaml")
+            .body(body);
+        api.send(request)
+    };
+    // An unquoted `yes` is a boolean, and no text.
+    post(MAPS, "metadata: {name: one}\ndata: {key: yes}\n")
+        .await
+        .expect(400);
+    let twice = "metadata:\n  name: one\n  name: two\n---\nignored: true\n";
+    let created = post(MAPS, twice).await;
+    let told = r#"299 - "line 3: key \"name\" already set in map""#;
+    assert_eq!(created.warnings, [told]);
+    assert_eq!(created.expect(201)["metadata"]["name"], "two");
+    let strict = format!("{MAPS}?fieldValidation=Strict");
+    let refused = post(&strict, twice).await.expect(400);
+    let message = refused["message"].as_str().expect("a message");
+    let why =
+        "strict decoding error: yaml: unmarshal errors:\n  line 3: key \"name\" already set in map";
+    assert!(message.ends_with(why), "{message}");
+}
+
+#[tokio::test]
+async fn a_kind_that_is_no_text_is_a_bad_request() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    for field in ["apiVersion", "kind"] {
+        let mut body = map("one", "1");
+        body[field] = serde_json::json!(1);
+        api.post(MAPS, &body).await.expect(400);
+    }
+}
+
+#[tokio::test]
+async fn malformed_patches_are_refused_in_the_words_of_kubernetes() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    api.post(MAPS, &map("one", "1")).await.expect(201);
+    let map_type = "cannot unmarshal array into Go value of type map[string]interface {}";
+    for (kind, body, told) in [
+        ("json", "x".to_owned(), "invalid JSON patch".to_owned()),
+        ("merge", "{".to_owned(), "invalid JSON patch".to_owned()),
+        ("merge", "null".to_owned(), "Invalid JSON Patch".to_owned()),
+        (
+            "merge",
+            "[]".to_owned(),
+            format!("error decoding patch: json: {map_type}"),
+        ),
+        (
+            "strategic-merge",
+            "[]".to_owned(),
+            format!("json: {map_type}"),
+        ),
+    ] {
+        let request = api.request(Method::PATCH, &at("one"));
+        let request = request
+            .header("Content-Type", format!("application/{kind}-patch+json"))
+            .body(body);
+        let refused = api.send(request).await.expect(400);
+        assert_eq!(refused["message"], told);
+    }
+    let operation = serde_json::json!({"op": "test", "path": "/kind", "value": "ConfigMap"});
+    let many = serde_json::json!(vec![operation; 10_001]);
+    assert_eq!(
+        api.patch(&at("one"), "json", &many).await.expect(413)["message"],
+        "Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001"
+    );
+}
+
+#[tokio::test]
+async fn an_applied_text_that_says_something_twice_is_warned_about() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let apply = |query: &'static str| {
+        let path = format!("{}?fieldManager=m{query}", at("one"));
+        let request = api.request(Method::PATCH, &path);
+        let request = request
+            .header("Content-Type", "application/apply-patch+yaml")
+            .body("apiVersion: v1\nkind: ConfigMap\ndata:\n  a: \"1\"\n  a: \"2\"\n");
+        api.send(request)
+    };
+    let applied = apply("").await;
+    let told = r#"299 - "line 5: key \"a\" already set in map""#;
+    assert_eq!(applied.warnings, [told]);
+    assert_eq!(applied.expect(201)["data"]["a"], "2");
+    apply("&fieldValidation=Strict").await.expect(400);
+}
+
+#[tokio::test]
+async fn what_is_wrong_between_requirements_of_a_selector_is_told_as_such() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    for (selector, told) in [
+        ("x%3Dy%3Dz", "found '=', expected: ',' or 'end of string'"),
+        (
+            ",,",
+            "found ',', expected: !, identifier, or 'end of string'",
+        ),
+        (
+            "a%20in%20b",
+            "unable to parse requirement: found 'b' expected: '('",
+        ),
+    ] {
+        let refused = api.get(&format!("{MAPS}?labelSelector={selector}")).await;
+        assert_eq!(refused.expect(400)["message"], told);
+    }
 }

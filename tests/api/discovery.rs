@@ -76,6 +76,26 @@ async fn openapi_describes_the_kinds() {
     assert!(
         document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"].is_object()
     );
+    let port = &schemas["io.k8s.api.core.v1.TCPSocketAction"]["properties"]["port"];
+    let reference = port["allOf"][0]["$ref"].as_str().expect("a reference");
+    let name = reference.rsplit('/').next().unwrap_or_default();
+    assert_eq!(name, "io.k8s.apimachinery.pkg.util.intstr.IntOrString");
+    assert_eq!(schemas[name]["format"], "int-or-string");
+}
+
+#[tokio::test]
+async fn the_old_openapi_is_there_and_describes_nothing() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let document = api.get("/openapi/v2").await.expect(200);
+    assert_eq!(document["swagger"], "2.0");
+    let request = api.request(reqwest::Method::GET, "/openapi/v2");
+    let wanted = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    let response = request.header("Accept", wanted).send().await;
+    let response = response.expect("the server answers");
+    // Clients can't parse the sign that they ask with.
+    let given = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+    assert_eq!(response.headers()["content-type"], given);
 }
 
 #[tokio::test]
@@ -98,4 +118,21 @@ async fn metrics_have_the_names_of_kubernetes() {
     ] {
         assert!(text.contains(name), "{name} is missing");
     }
+}
+
+#[tokio::test]
+async fn a_version_that_is_not_served_is_not_found_with_a_status() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    for path in [
+        "/api/v2",
+        "/api/v2/pods",
+        "/apis/apps/v2",
+        "/apis/apps/v1beta1/deployments",
+    ] {
+        let missing = api.get(path).await.expect(404);
+        assert_eq!(missing["reason"], "NotFound", "{path}");
+    }
+    let missing = api.get("/apis/example.com/v1").await.expect(404);
+    assert_eq!(missing, "404 page not found\n");
 }

@@ -1,6 +1,7 @@
 //! Patch: the four kinds, and who owns which field.
 
 use serde_json::{Value, json};
+use tests::PATIENCE;
 use tests::cluster::Cluster;
 
 use crate::{MAPS, at, map};
@@ -138,4 +139,80 @@ async fn an_unknown_kind_of_patch_is_refused() {
     api.post(MAPS, &map("one", "1")).await.expect(201);
     let refused = api.patch(&at("one"), "magic", &json!({})).await.expect(415);
     assert_eq!(refused["reason"], "UnsupportedMediaType");
+}
+
+#[tokio::test]
+async fn a_patch_changes_no_object_into_one_of_another_kind() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    api.post(MAPS, &map("one", "1")).await.expect(201);
+    let secret = json!({"kind": "Secret"});
+    let refused = api.patch(&at("one"), "merge", &secret).await.expect(422);
+    let message = refused["message"].as_str().expect("a message");
+    assert!(
+        message.ends_with("converting (v1.Secret) to (core.ConfigMap): unknown conversion"),
+        "{message}"
+    );
+    let newer = json!([{"op": "replace", "path": "/apiVersion", "value": "v2"}]);
+    let refused = api.patch(&at("one"), "json", &newer).await.expect(422);
+    let message = refused["message"].as_str().expect("a message");
+    assert!(
+        message.contains("no kind \"ConfigMap\" is registered for version \"v2\""),
+        "{message}"
+    );
+    let kept = api.patch(&at("one"), "strategic-merge", &secret).await;
+    assert_eq!(kept.expect(200)["kind"], "ConfigMap");
+}
+
+#[tokio::test]
+async fn a_patch_does_not_change_the_uid() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    api.post(MAPS, &map("one", "1")).await.expect(201);
+    let patch = json!({"metadata": {"uid": "other"}});
+    let refused = api.patch(&at("one"), "merge", &patch).await.expect(422);
+    assert_eq!(
+        refused["message"],
+        "ConfigMap \"one\" is invalid: metadata.uid: Invalid value: \"other\": field is immutable"
+    );
+}
+
+#[tokio::test]
+async fn a_pod_may_be_patched_before_it_runs() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let pods = "/api/v1/namespaces/default/pods";
+    let pod = json!({
+        "metadata": {"name": "web"},
+        "spec": {"containers": [{"name": "a", "image": "a:1"}]},
+    });
+    let created = tests::eventually_async("the pod is made", PATIENCE, || async {
+        let answer = api.post(pods, &pod).await;
+        (answer.code == 201).then_some(answer.body)
+    })
+    .await;
+    assert_eq!(created["spec"].get("initContainers"), None);
+    let patch = json!({"spec": {"containers": [{"name": "a", "image": "a:2"}]}});
+    let path = format!("{pods}/web");
+    let patched = api
+        .patch(&path, "strategic-merge", &patch)
+        .await
+        .expect(200);
+    assert_eq!(patched["spec"]["containers"][0]["image"], "a:2");
+}
+
+#[tokio::test]
+async fn what_a_patch_says_twice_is_refused_when_strict() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    api.post(MAPS, &map("one", "1")).await.expect(201);
+    let path = format!("{}?fieldValidation=Strict", at("one"));
+    let request = api.request(reqwest::Method::PATCH, &path);
+    let request = request
+        .header("Content-Type", "application/merge-patch+json")
+        .body(r#"{"data":{"a":"1","a":"2"},"more":1}"#);
+    let refused = api.send(request).await.expect(422);
+    let message = refused["message"].as_str().expect("a message");
+    let told = "strict decoding error: duplicate field \"data.a\", unknown field \"more\"";
+    assert!(message.ends_with(told), "{message}");
 }

@@ -152,3 +152,32 @@ async fn metadata_alone_can_be_asked_for() {
     assert_eq!(partial["metadata"]["name"], "one");
     assert!(partial.get("data").is_none());
 }
+
+#[tokio::test]
+async fn the_items_of_a_list_have_no_kind_of_their_own() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let created = api.post(MAPS, &crate::map("one", "1")).await.expect(201);
+    let mut expected = created.clone();
+    let fields = expected.as_object_mut().expect("an object");
+    fields.remove("kind");
+    fields.remove("apiVersion");
+    let list = api
+        .get(&format!("{MAPS}?fieldSelector=metadata.name%3Done"))
+        .await
+        .expect(200);
+    assert_eq!(list["kind"], "ConfigMapList");
+    assert_eq!(list["items"], serde_json::json!([expected]));
+    assert_eq!(api.get(&at("one")).await.expect(200), created);
+}
+
+#[tokio::test]
+async fn a_name_that_is_no_part_of_a_path_is_a_bad_request() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let refused = api.get(&at("a%25b")).await.expect(400);
+    assert_eq!(
+        refused["message"],
+        "Name parameter invalid: \"a%b\": may not contain '%'"
+    );
+}

@@ -219,3 +219,138 @@ async fn the_status_of_a_deployment_is_written_through_its_own_url_only() {
     assert_eq!(scale["spec"]["replicas"], 1);
     assert_eq!(scale["status"]["selector"], "app=web");
 }
+
+#[tokio::test]
+async fn fields_belong_to_who_set_them_and_not_to_who_completed_them() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let body = json!({"metadata": {"name": "team"}});
+    let created = api.post("/api/v1/namespaces", &body).await.expect(201);
+    let entry = &created["metadata"]["managedFields"][0];
+    assert_eq!(entry["manager"], "unknown");
+    let fields = &entry["fieldsV1"];
+    assert_eq!(fields.get("f:spec"), None, "{fields:#}");
+    assert!(fields["f:metadata"]["f:labels"].is_object(), "{fields:#}");
+}
+
+#[tokio::test]
+async fn fields_that_are_always_written_belong_to_nobody_until_they_are_set() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles";
+    let role = json!({"metadata": {"name": "none"}});
+    let created = api.post(roles, &role).await.expect(201);
+    assert!(created.get("rules").is_some_and(serde_json::Value::is_null));
+    assert_eq!(created["metadata"].get("managedFields"), None);
+}
+
+#[tokio::test]
+async fn nobody_marks_an_object_as_deleted_by_an_update() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let created = api.post(MAPS, &map("one", "1")).await.expect(201);
+    for (field, value) in [
+        ("deletionTimestamp", json!("2030-01-01T00:00:00Z")),
+        ("deletionGracePeriodSeconds", json!(5)),
+    ] {
+        let mut body = created.clone();
+        body["metadata"][field] = value;
+        let refused = api.put(&at("one"), &body).await.expect(422);
+        let cause = &refused["details"]["causes"][0];
+        assert_eq!(cause["field"], format!("metadata.{field}"));
+        let message = cause["message"].as_str().expect("a message");
+        assert!(message.ends_with("field is immutable"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_problem_of_the_metadata_is_one_cause_of_an_update() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let mut body = api.post(MAPS, &map("one", "1")).await.expect(201);
+    body["metadata"]["labels"] = json!({"bad key!": "x"});
+    let refused = api.put(&at("one"), &body).await.expect(422);
+    let causes = refused["details"]["causes"].as_array().expect("causes");
+    assert_eq!(causes.len(), 1, "{causes:#?}");
+}
+
+#[tokio::test]
+async fn a_pod_that_asks_for_what_is_not_there_is_forbidden() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let pods = "/api/v1/namespaces/default/pods";
+    let post = |field: &'static str, value: serde_json::Value| {
+        let mut pod = json!({
+            "metadata": {"name": "web"},
+            "spec": {"containers": [{"name": "a", "image": "a:1"}]},
+        });
+        pod["spec"][field] = value;
+        let api = api.clone();
+        async move { api.post(pods, &pod).await }
+    };
+    let settled = || async { (post("hostname", json!("web")).await.code == 201).then_some(()) };
+    tests::eventually_async("pods are taken", tests::PATIENCE, settled).await;
+    for (field, value, why) in [
+        (
+            "runtimeClassName",
+            json!("gone"),
+            "pod rejected: RuntimeClass \"gone\" not found",
+        ),
+        (
+            "overhead",
+            json!({"cpu": "1"}),
+            "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead",
+        ),
+        (
+            "priority",
+            json!(7),
+            "the integer value of priority (7) must not be provided in pod spec; priority admission \
+             controller computed 0 from the given PriorityClass name",
+        ),
+        (
+            "preemptionPolicy",
+            json!("Never"),
+            "the string value of PreemptionPolicy (Never) must not be provided in pod spec; priority \
+             admission controller computed PreemptLowerPriority from the given PriorityClass name",
+        ),
+    ] {
+        let refused = post(field, value).await.expect(403);
+        assert_eq!(
+            refused["message"],
+            format!("pods \"web\" is forbidden: {why}")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_may_be_protobuf() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    // The Namespace `team` with the label `a: b`, as client-go sends it.
+    let body = b"k8s\0\n\x0f\n\x02v1\x12\tNamespace\x12\x26\n\x20\n\x04team\x12\0\x1a\0\x22\0*\x002\x008\0B\0\
+        Z\x06\n\x01a\x12\x01b\x12\0\x1a\0\x1a\0\x22\0";
+    let request = api.request(
+        reqwest::Method::POST,
+        "/api/v1/namespaces?fieldValidation=Strict",
+    );
+    let request = request
+        .header("Content-Type", "application/vnd.kubernetes.protobuf")
+        .header(
+            "Accept",
+            "application/vnd.kubernetes.protobuf,application/json",
+        )
+        .body(body.to_vec());
+    let created = api.send(request).await.expect(201);
+    assert_eq!(created["metadata"]["name"], "team");
+    assert_eq!(created["metadata"]["labels"]["a"], "b");
+    let request = api.request(reqwest::Method::POST, "/api/v1/namespaces");
+    let request = request
+        .header("Content-Type", "application/vnd.kubernetes.protobuf")
+        .body("{}");
+    let refused = api.send(request).await.expect(400);
+    let message = refused["message"].as_str().expect("a message");
+    assert!(
+        message.contains("does not appear to be a protobuf message"),
+        "{message}"
+    );
+}

@@ -1,10 +1,12 @@
 //! Reading request bodies: their size, their type, and what they say.
 
+use std::collections::HashSet;
+
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt as _, Limited};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::error::{Error, Result};
@@ -26,25 +28,56 @@ pub(crate) async fn read(body: Body) -> Result<Bytes> {
     }
 }
 
-/// A body as a value, and the paths of fields that it has twice.
+/// A body as a value, and what it says twice.
 pub(crate) struct Parsed {
     /// What it says.
     pub(crate) value: Value,
     /// Fields that occur twice.
-    pub(crate) duplicates: Vec<String>,
+    pub(crate) duplicates: Duplicates,
+}
+
+/// Fields that occur twice in a text.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Duplicates {
+    /// Their paths in a JSON text that describes an object, and the text.
+    Json(Vec<String>, Bytes),
+    /// Their paths in a patch, with what stands before `duplicate field`.
+    Patch(&'static str, Vec<String>),
+    /// Where they are in a YAML text: `line 3: key "name" already set in map`.
+    Yaml(Vec<String>),
+}
+
+impl Duplicates {
+    /// Those of something that is not a text.
+    pub(crate) const NONE: Self = Self::Yaml(Vec::new());
 }
 
 /// Parses a body by its content type. `Err` is the parser's complaint.
-pub(crate) fn parse(call: &Call, body: &[u8]) -> Result<std::result::Result<Parsed, String>> {
+/// A protobuf body is a message of `schema`.
+pub(crate) fn parse(
+    call: &Call,
+    body: &Bytes,
+    schema: &str,
+) -> Result<std::result::Result<Parsed, String>> {
     match media_type(call) {
         "" | "application/json" => Ok(match api::wire::json::parse(body) {
             Ok(parsed) => Ok(Parsed {
                 value: parsed.value,
-                duplicates: parsed.duplicates,
+                duplicates: Duplicates::Json(parsed.duplicates, body.clone()),
             }),
-            Err(error) => Err(format!("json parse error: {}", error.message)),
+            Err(error) => Err(format!(
+                "couldn't get version/kind; json parse error: {}",
+                error.message
+            )),
         }),
         "application/yaml" => Ok(yaml(body)),
+        "application/vnd.kubernetes.protobuf" => {
+            let read = api::wire::protobuf::read(body, schema).map(|value| Parsed {
+                value,
+                duplicates: Duplicates::NONE,
+            });
+            Ok(read.map_err(|error| error.to_string()))
+        }
         _ => Err(Error::unsupported_body()),
     }
 }
@@ -55,32 +88,39 @@ pub(crate) fn media_type(call: &Call) -> &str {
     given.split(';').next().unwrap_or_default().trim()
 }
 
-/// Parses YAML. `Err` is the parser's complaint.
+/// Parses YAML, of which the first document counts. `Err` is the parser's complaint.
 pub(crate) fn yaml(body: &[u8]) -> std::result::Result<Parsed, String> {
-    serde_yaml::from_slice(body)
-        .map(|value| Parsed {
-            value,
-            duplicates: Vec::new(),
-        })
-        .map_err(|error| format!("error converting YAML to JSON: yaml: {error}"))
+    let (value, duplicates) =
+        api::wire::yaml::body(&String::from_utf8_lossy(body)).map_err(|e| e.to_string())?;
+    let lines = duplicates.iter();
+    let lines = lines.map(|twice| format!("line {}: {}", twice.line, twice.message));
+    Ok(Parsed {
+        value,
+        duplicates: Duplicates::Yaml(lines.collect()),
+    })
 }
 
 /// The object in a body: of the kind that the request is about, or of `expected` where a subresource
 /// has a kind of its own.
 pub(crate) fn object(
     call: &Call,
-    body: &[u8],
+    body: &Bytes,
     validation: Validation,
     expected: Expected<'_>,
 ) -> Result<Value> {
     let kind = expected.kind;
-    let parsed = parse(call, body)?.map_err(|why| {
+    let schema = expected.schema.unwrap_or_default();
+    let parsed = parse(call, body, schema)?.map_err(|why| {
         Error::bad_request(format!(
-            "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; {why} ({})",
+            "the object provided is unrecognized (must be of type {kind}): {why} ({})",
             summary(body)
         ))
     })?;
-    let mut value = parsed.value;
+    let mut value = match parsed.value {
+        // To Go's reader null is an object that says nothing.
+        Value::Null if !body.is_empty() => json!({}),
+        value => value,
+    };
     if !value.is_object() {
         return Err(Error::bad_request(format!(
             "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; \
@@ -89,7 +129,14 @@ pub(crate) fn object(
             summary(body)
         )));
     }
-    identify(&mut value, expected)?;
+    identify(&mut value, expected).map_err(|why| {
+        let version = value["apiVersion"].as_str().unwrap_or_default();
+        let given = value["kind"].as_str().filter(|given| !given.is_empty());
+        let given = given.unwrap_or(kind);
+        Error::bad_request(format!(
+            "{given} in version {version:?} cannot be handled as a {kind}: {why}"
+        ))
+    })?;
     check(call, &mut value, expected, validation, parsed.duplicates)?;
     Ok(value)
 }
@@ -105,25 +152,50 @@ pub(crate) struct Expected<'a> {
     pub(crate) schema: Option<&'a str>,
 }
 
-/// Fills in apiVersion and kind, or refuses others.
-fn identify(value: &mut Value, expected: Expected<'_>) -> Result<()> {
-    let text = |field: &str| value[field].as_str().unwrap_or_default().to_owned();
-    let (version, kind) = (text("apiVersion"), text("kind"));
-    let fits = |given: &str, wanted: &str| given.is_empty() || given == wanted;
-    if !fits(&version, expected.api_version) || !fits(&kind, expected.kind) {
-        let kind = if kind.is_empty() {
-            expected.kind
-        } else {
-            &kind
+/// Fills in apiVersion and kind, or says why others don't do.
+pub(crate) fn identify(
+    value: &mut Value,
+    expected: Expected<'_>,
+) -> std::result::Result<(), String> {
+    let mut given = ["", ""];
+    for (text, field) in given.iter_mut().zip(["apiVersion", "kind"]) {
+        *text = match &value[field] {
+            Value::Null => "",
+            Value::String(text) => text,
+            other => {
+                return Err(format!(
+                    "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go \
+                     struct field .{field} of type string",
+                    json_type(other)
+                ));
+            }
         };
-        let (from, to) = (scheme_name(&version), expected.api_version);
+    }
+    let [version, kind] = given;
+    let fits = |given: &str, wanted: &str| given.is_empty() || given == wanted;
+    if !fits(version, expected.api_version) || !fits(kind, expected.kind) {
+        let kind = if kind.is_empty() { expected.kind } else { kind };
+        if version.matches('/').count() > 1 {
+            return Err(format!("unexpected GroupVersion string: {version}"));
+        }
+        let version = match version {
+            "" => expected.api_version,
+            version => version,
+        };
+        if api::kinds::by_kind(version, kind).is_none() {
+            return Err(format!(
+                "no kind {kind:?} is registered for version {version:?} in scheme \
+                 \"pkg/runtime/scheme.go:111\""
+            ));
+        }
+        let to = expected.api_version;
         let to = to.split_once('/').map_or("core", |(group, _)| group);
-        let to = to.split('.').next().unwrap_or_default();
-        return Err(Error::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a {wanted}: converting ({from}.{kind}) to \
-             ({to}.{wanted}): unknown conversion",
+        return Err(format!(
+            "converting ({from}.{kind}) to ({to}.{wanted}): unknown conversion",
+            from = scheme_name(version),
+            to = to.split('.').next().unwrap_or_default(),
             wanted = expected.kind,
-        )));
+        ));
     }
     value["apiVersion"] = expected.api_version.into();
     value["kind"] = expected.kind.into();
@@ -140,7 +212,7 @@ pub(crate) fn check(
     value: &mut Value,
     expected: Expected<'_>,
     validation: Validation,
-    duplicates: Vec<String>,
+    duplicates: Duplicates,
 ) -> Result<()> {
     let Some(schema) = expected.schema.and_then(api::schema::of) else {
         return Ok(());
@@ -159,14 +231,7 @@ pub(crate) fn check(
     if validation == Validation::Ignore {
         return Ok(());
     }
-    let duplicates = duplicates
-        .iter()
-        .map(|path| format!("duplicate field {path:?}"));
-    let unknown = checked
-        .unknown
-        .iter()
-        .map(|path| format!("unknown field {path:?}"));
-    let complaints: Vec<String> = duplicates.chain(unknown).collect();
+    let complaints = complaints(duplicates, checked.unknown, validation);
     if validation == Validation::Strict && !complaints.is_empty() {
         let list = complaints.join(", ");
         return Err(handled(format!("strict decoding error: {list}")));
@@ -175,6 +240,59 @@ pub(crate) fn check(
         call.warn(complaint);
     }
     Ok(())
+}
+
+/// What is to be said about fields that occur twice or that nobody knows, in the order of the text
+/// where there is one.
+fn complaints(duplicates: Duplicates, unknown: Vec<String>, validation: Validation) -> Vec<String> {
+    let unknown_field = |path: &String| format!("unknown field {path:?}");
+    let mut told: Vec<String> = match duplicates {
+        Duplicates::Json(twice, text) if twice.len() + unknown.len() > 1 => {
+            return in_order(&twice, &unknown, &text);
+        }
+        Duplicates::Json(twice, _) => {
+            let twice = twice.iter();
+            twice
+                .map(|path| format!("duplicate field {path:?}"))
+                .collect()
+        }
+        Duplicates::Patch(of, twice) => {
+            let twice = twice.iter();
+            let told = twice.map(|path| format!("{of}duplicate field {path:?}"));
+            told.collect()
+        }
+        Duplicates::Yaml(lines) if validation == Validation::Strict && !lines.is_empty() => {
+            vec![format!("yaml: unmarshal errors:\n  {}", lines.join("\n  "))]
+        }
+        Duplicates::Yaml(lines) => lines,
+    };
+    told.extend(unknown.iter().map(unknown_field));
+    told
+}
+
+fn in_order(twice: &[String], unknown: &[String], text: &[u8]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let mut told = Vec::new();
+    // What stands below an unknown field is skipped, not read.
+    let mut skipped: Option<String> = None;
+    for path in api::wire::json::fields(text) {
+        let below = skipped
+            .as_ref()
+            .and_then(|skipped| path.strip_prefix(skipped.as_str()));
+        if below.is_some_and(|rest| rest.starts_with(['.', '['])) {
+            continue;
+        }
+        let first = seen.insert(path.clone());
+        if unknown.contains(&path) {
+            if first {
+                told.push(format!("unknown field {path:?}"));
+            }
+            skipped = Some(path);
+        } else if !first && twice.contains(&path) {
+            told.push(format!("duplicate field {path:?}"));
+        }
+    }
+    told
 }
 
 /// The start of a body, for messages.

@@ -68,7 +68,7 @@ impl Call {
         let agent = self.header(http::header::USER_AGENT);
         let name = agent.split('/').next().unwrap_or_default();
         match name {
-            "" => self.user.name.rsplit(':').next().unwrap_or_default(),
+            "" => "unknown",
             name => name,
         }
         .chars()

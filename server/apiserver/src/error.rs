@@ -225,7 +225,8 @@ impl Error {
     }
 
     /// 413: a patch that asks for too much work.
-    pub fn too_much(message: impl Into<String>) -> Self {
+    pub fn too_much(why: impl std::fmt::Display) -> Self {
+        let message = format!("Request entity too large: {why}");
         Self::new(413, "RequestEntityTooLarge", message)
     }
 
@@ -235,7 +236,7 @@ impl Error {
             415,
             "UnsupportedMediaType",
             "the body of the request was in an unknown format - accepted media types include: \
-             application/json, application/yaml",
+             application/json, application/yaml, application/vnd.kubernetes.protobuf",
         )
     }
 

@@ -8,7 +8,7 @@ use api::kind::{Kind, Resource, Scope};
 use api::schema::{self, ListType, Schema, Type};
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{ETAG, IF_NONE_MATCH};
+use http::header::{ACCEPT, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 
@@ -18,6 +18,8 @@ use crate::query::Query;
 use crate::respond;
 use crate::subresources;
 
+const QUANTITY: &str = "io.k8s.apimachinery.pkg.api.resource.Quantity";
+const INT_OR_STRING: &str = "io.k8s.apimachinery.pkg.util.intstr.IntOrString";
 const GROUP_VERSION_KIND: &str = "x-kubernetes-group-version-kind";
 
 /// Path below `/openapi/v3/` → document and its hash.
@@ -54,6 +56,23 @@ pub(crate) fn serve(path: &[&str], _query: &Query, headers: &HeaderMap) -> Optio
     Some(response)
 }
 
+/// `/openapi/v2`, which older clients read: it describes nothing, and so they check nothing. `swagger` is
+/// the version, `info` has title and version, `paths` is empty, in JSON and in protobuf.
+pub(crate) fn version_2(headers: &HeaderMap) -> Response {
+    const JSON: &[u8] =
+        br#"{"swagger":"2.0","info":{"title":"Kubernetes","version":"v1.37.2"},"paths":{}}"#;
+    const PROTOBUF: &[u8] = b"\n\x032.0\x12\x15\n\nKubernetes\x12\x07v1.37.2B\0";
+    let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    let (kind, text) = match accepted.is_some_and(|accepted| accepted.contains("protobuf")) {
+        true => (
+            "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+            PROTOBUF,
+        ),
+        false => ("application/json", JSON),
+    };
+    respond::raw(Form::plain(), 200, kind, Bytes::from_static(text))
+}
+
 fn document(path: &str, kinds: &[&'static dyn Kind]) -> Value {
     let mut paths = Map::new();
     let mut wanted: Vec<&'static Schema> = Vec::new();
@@ -88,6 +107,13 @@ fn document(path: &str, kinds: &[&'static dyn Kind]) -> Value {
         let text = described(schema, of_kind.map(|kind| kind.resource()));
         schemas.insert(schema.name.to_owned(), text);
     }
+    let quantity = json!({ "oneOf": [{ "type": "string" }, { "type": "number" }] });
+    schemas.insert(QUANTITY.to_owned(), quantity);
+    let either = json!({
+        "format": "int-or-string",
+        "oneOf": [{ "type": "integer" }, { "type": "string" }],
+    });
+    schemas.insert(INT_OR_STRING.to_owned(), either);
     json!({
         "openapi": "3.0.0",
         "info": { "title": "Kubernetes", "version": "v1.37.2" },
@@ -294,11 +320,8 @@ fn typed(kind: &Type) -> Value {
         Type::Bytes => json!({ "type": "string", "format": "byte" }),
         Type::Any => json!({}),
         Type::Time | Type::MicroTime => json!({ "type": "string", "format": "date-time" }),
-        Type::Quantity => json!({ "oneOf": [{ "type": "string" }, { "type": "number" }] }),
-        Type::IntOrString => json!({
-            "format": "int-or-string",
-            "oneOf": [{ "type": "integer" }, { "type": "string" }],
-        }),
+        Type::Quantity => json!({ "allOf": [reference(QUANTITY)] }),
+        Type::IntOrString => json!({ "allOf": [reference(INT_OR_STRING)] }),
         Type::List(entry) => json!({ "type": "array", "items": typed(entry) }),
         Type::Map(entry) => json!({ "type": "object", "additionalProperties": typed(entry) }),
         Type::Object(_) => match kind.schema() {

@@ -27,7 +27,10 @@ impl Selection {
     /// What `labelSelector` and `fieldSelector` say, below a namespace.
     pub(crate) fn parse(kind: &dyn Kind, namespace: &str, query: &Query) -> Result<Self> {
         let labels = Labels::parse(query.text("labelSelector")).map_err(|why| {
-            Error::bad_request(match why.starts_with("unable to parse") {
+            // What stands between requirements belongs to none of them.
+            let between = ["'end of string'", "identifier after ','"];
+            let told = why.starts_with("unable to parse");
+            Error::bad_request(match told || between.iter().any(|end| why.ends_with(end)) {
                 true => why,
                 false => format!("unable to parse requirement: {why}"),
             })
@@ -96,6 +99,7 @@ impl ListOptions {
     pub(crate) fn parse(kind: &dyn Kind, namespace: &str, query: &Query) -> Result<Self> {
         let selection = Selection::parse(kind, namespace, query)?;
         let limit = query.integer("limit")?.unwrap_or(0);
+        query.integer("timeoutSeconds")?;
         let version = query.text("resourceVersion");
         let matching = query.text("resourceVersionMatch");
         let token = query.text("continue").to_owned();
@@ -174,8 +178,21 @@ impl WatchOptions {
         let selection = Selection::parse(kind, namespace, query)?;
         let matching = query.text("resourceVersionMatch");
         let initial = query.first("sendInitialEvents");
+        query.integer("limit")?;
         let mut problems = Vec::new();
         let path = Path::new("resourceVersionMatch");
+        if !query.text("continue").is_empty() {
+            problems.push(field::Error::forbidden(
+                &path,
+                "resourceVersionMatch is forbidden when continue is provided",
+            ));
+        }
+        if initial.is_some() && matching != "NotOlderThan" {
+            problems.push(field::Error::forbidden(
+                &path,
+                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            ));
+        }
         if !matching.is_empty() {
             if initial.is_none() {
                 problems.push(field::Error::forbidden(
@@ -186,15 +203,10 @@ impl WatchOptions {
             if matching != "NotOlderThan" {
                 problems.push(unsupported(&path, matching, &["NotOlderThan"]));
             }
-        } else if initial.is_some() {
-            problems.push(field::Error::forbidden(
-                &path,
-                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-            ));
         }
         check("ListOptions", problems)?;
         let version = query.text("resourceVersion");
-        let after = revision(version).map_err(Error::unclassified)?;
+        let after = revision(version).map_err(Error::bad_request)?;
         let initial = initial.is_some() && query.flag("sendInitialEvents");
         let timeout = query.integer("timeoutSeconds")?;
         Ok(Self {
@@ -202,9 +214,10 @@ impl WatchOptions {
             after: after.filter(|&revision| revision > 0),
             initial,
             bookmarks: query.flag("allowWatchBookmarks"),
+            // Time that has run out before it began ends the watch at once.
             timeout: timeout
-                .and_then(|t| u64::try_from(t).ok())
-                .filter(|&t| t > 0),
+                .filter(|&seconds| seconds != 0)
+                .map(|seconds| u64::try_from(seconds).unwrap_or(0)),
         })
     }
 }

@@ -1,5 +1,7 @@
 //! The query of a request: names and values, decoded.
 
+use std::num::IntErrorKind;
+
 use percent_encoding::percent_decode_str;
 
 use crate::error::{Error, Result};
@@ -59,9 +61,13 @@ impl Query {
             return Ok(None);
         };
         let number = text.parse().map(Some);
-        number.map_err(|_| {
+        number.map_err(|error: std::num::ParseIntError| {
+            let why = match error.kind() {
+                IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+                _ => "invalid syntax",
+            };
             let text = api::field::go_quoted(text);
-            Error::bad_request(format!("strconv.ParseInt: parsing {text}: invalid syntax"))
+            Error::bad_request(format!("strconv.ParseInt: parsing {text}: {why}"))
         })
     }
 }

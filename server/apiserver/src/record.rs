@@ -1,12 +1,13 @@
 //! How an object stands in the store, and how its revision gets into it.
 //!
 //! ```text
-//! u32, little endian: offset │ {"apiVersion":"v1",…,"metadata":{…,"resourceVersion":""…}…}
-//!                                                           offset ─────────────────▲
+//! u32, little endian: offset │ {"kind":…,"apiVersion":…,…,"metadata":{…,"resourceVersion":""…}…}
+//!                                                                  offset ─────────────────▲
 //! ```
 //!
 //! The revision is known only when the commit is done. Its digits go in at the offset, counted from
-//! the start of the JSON: the text is made once, and nothing is encoded again for any reader.
+//! the start of the JSON: the text is made once, and nothing is encoded again for any reader. The kind
+//! stands first, so that a list can leave it out.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::{Map, Value};
@@ -20,7 +21,13 @@ pub fn encode(object: &Value) -> Bytes {
     let mut offset = 0;
     out.push(b'{');
     let empty = Map::new();
-    for (i, (field, value)) in object.as_object().unwrap_or(&empty).iter().enumerate() {
+    let fields = object.as_object().unwrap_or(&empty);
+    let first = ["kind", "apiVersion"];
+    let head = first.iter().filter_map(|name| fields.get_key_value(*name));
+    let rest = fields
+        .iter()
+        .filter(|(name, _)| !first.contains(&name.as_str()));
+    for (i, (field, value)) in head.chain(rest).enumerate() {
         if i > 0 {
             out.push(b',');
         }
@@ -56,6 +63,16 @@ fn write(out: &mut Vec<u8>, value: &Value) {
     serde_json::to_writer(out, value).expect("a Value has text keys, and a Vec takes all bytes");
 }
 
+/// What an entry of a list shows of an object's text: all but the kind, which the list has.
+pub fn entry<'a>(text: &'a [u8], kind: &str, api_version: &str) -> impl Iterator<Item = &'a [u8]> {
+    let head = format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","#);
+    let (open, rest): (&[u8], _) = match text.strip_prefix(head.as_bytes()) {
+        Some(rest) => (b"{", rest),
+        None => (b"", text),
+    };
+    [open, rest].into_iter()
+}
+
 /// The JSON text of a record that was committed at `revision`. `None` for bytes that are no record.
 pub fn json(record: &[u8], revision: u64) -> Option<Bytes> {
     let head: [u8; HEAD] = record.get(..HEAD)?.try_into().ok()?;
@@ -87,6 +104,20 @@ mod tests {
             read,
             json!({"kind": "A", "metadata": {"name": "x", "resourceVersion": "42"}, "z": [1]})
         );
+    }
+
+    #[test]
+    fn an_entry_of_a_list_has_no_kind() {
+        let object = json!({"apiVersion": "v1", "data": {}, "kind": "A", "metadata": {}});
+        let text = json(&encode(&object), 1).unwrap();
+        let shown: Vec<&[u8]> = entry(&text, "A", "v1").collect();
+        let read: Value = serde_json::from_slice(&shown.concat()).unwrap();
+        assert_eq!(
+            read,
+            json!({"data": {}, "metadata": {"resourceVersion": "1"}})
+        );
+        let other: Vec<&[u8]> = entry(&text, "B", "v1").collect();
+        assert_eq!(other.concat(), text);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ use crate::cache::Object;
 use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::negotiate::{Encoding, Form, Shape};
+use crate::record;
 use crate::table::{self, Include};
 
 /// Bodies above this many bytes are compressed for clients that accept it.
@@ -99,6 +100,9 @@ fn plain(code: u16, kind: &'static str, body: Body) -> Response {
         StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    if kind.starts_with("text/plain") {
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    }
     response
 }
 
@@ -110,7 +114,7 @@ fn mark_compressed(response: &mut Response) {
 
 /// A value as YAML.
 pub(crate) fn yaml(value: &Value) -> String {
-    serde_yaml::to_string(value).unwrap_or_default()
+    api::wire::yaml::write(value)
 }
 
 /// What a list says about itself.
@@ -173,6 +177,7 @@ pub(crate) fn list(call: &Call, objects: Vec<Arc<Object>>, meta: &ListMeta) -> R
     let chunks = Chunks {
         head: Some(head),
         kind: call.kind,
+        api_version: resource.api_version(),
         shape,
         include,
         now: Timestamp::now(),
@@ -211,6 +216,7 @@ fn streamed(chunks: impl Iterator<Item = Bytes> + Send + 'static) -> Body {
 struct Chunks {
     head: Option<String>,
     kind: &'static dyn Kind,
+    api_version: String,
     shape: Shape,
     include: Include,
     now: Timestamp,
@@ -243,7 +249,11 @@ impl Iterator for Chunks {
                 out.push(b',');
             }
             match self.shape {
-                Shape::Object | Shape::Discovery => out.extend_from_slice(&object.json),
+                Shape::Object | Shape::Discovery => {
+                    let resource = self.kind.resource();
+                    record::entry(&object.json, resource.kind, &self.api_version)
+                        .for_each(|part| out.extend_from_slice(part));
+                }
                 Shape::Table => {
                     table::row(&mut out, self.kind, &object.json, self.include, self.now);
                 }

@@ -123,10 +123,19 @@ impl Target {
         let (group, version, rest) = match parts.as_slice() {
             ["api", version, rest @ ..] if !rest.is_empty() => ("", *version, rest),
             ["apis", group, version, rest @ ..] if !rest.is_empty() => (*group, *version, rest),
+            ["api", version] if !discovery::serves("", version) => return Self::Nothing,
+            ["apis", group, version]
+                if discovery::group(group).is_some() && !discovery::serves(group, version) =>
+            {
+                return Self::Nothing;
+            }
             _ => return Self::Other(segments),
         };
         if !discovery::serves(group, version) {
-            return Self::Other(segments);
+            return match group.is_empty() || discovery::group(group).is_some() {
+                true => Self::Nothing,
+                false => Self::Other(segments),
+            };
         }
         Self::objects(group, version, rest).unwrap_or(Self::Nothing)
     }
@@ -249,6 +258,14 @@ async fn resource(
 ) -> Result<Response> {
     let verb = verb(&parts.method, objects, &query).ok_or_else(Error::method_not_allowed)?;
     permit(app, &user, verb, objects, &query)?;
+    let problems = api::meta::name::path_segment(&objects.name);
+    if !problems.is_empty() {
+        let name = api::field::go_quoted(&objects.name);
+        return Err(Error::bad_request(format!(
+            "Name parameter invalid: {name}: {}",
+            problems.join(";")
+        )));
+    }
     let shapes = match objects.subresource.as_str() {
         "" | "status" => negotiate::OBJECTS,
         _ => negotiate::PLAIN,
@@ -412,6 +429,7 @@ async fn other(
             200,
             &discovery::resources(group, version),
         )),
+        ["openapi", "v2"] => Some(openapi::version_2(&parts.headers)),
         ["openapi", "v3", rest @ ..] => openapi::serve(rest, query, &parts.headers),
         _ => None,
     };

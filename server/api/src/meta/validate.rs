@@ -87,7 +87,6 @@ pub fn object_meta_update(new: &Value, stored: &Value) -> Vec<Error> {
             "must be specified for an update",
         ));
     }
-    generation_is_not_negative(meta, &path, &mut errors);
     if super::generation(new) < super::generation(stored) {
         errors.push(Error::invalid(
             &path.child("generation"),
@@ -114,22 +113,6 @@ pub fn object_meta_update(new: &Value, stored: &Value) -> Vec<Error> {
             ));
         }
     }
-    labels(&meta["labels"], &path.child("labels"), &mut errors);
-    annotations(
-        &meta["annotations"],
-        &path.child("annotations"),
-        &mut errors,
-    );
-    owner_references(
-        &meta["ownerReferences"],
-        &path.child("ownerReferences"),
-        &mut errors,
-    );
-    managed_fields(
-        &meta["managedFields"],
-        &path.child("managedFields"),
-        &mut errors,
-    );
     errors
 }
 

@@ -26,19 +26,25 @@ pub struct Error {
 
 /// Reads a JSON document.
 pub fn parse(body: &[u8]) -> Result<Parsed, Error> {
-    let mut reader = Reader {
-        path: Vec::new(),
-        duplicates: Vec::new(),
-    };
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = Seed(&mut reader)
-        .deserialize(&mut deserializer)
-        .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|e| explain(&e, body))?;
+    let mut reader = Reader::default();
+    let value = reader.read(body)?;
     Ok(Parsed {
         value,
         duplicates: reader.duplicates,
     })
+}
+
+/// The paths of all fields in the order of the text, one that occurs twice twice. Empty for a body
+/// that is not JSON.
+pub fn fields(body: &[u8]) -> Vec<String> {
+    let mut reader = Reader {
+        fields: Some(Vec::new()),
+        ..Reader::default()
+    };
+    match reader.read(body) {
+        Ok(_) => reader.fields.unwrap_or_default(),
+        Err(_) => Vec::new(),
+    }
 }
 
 /// A step of the path to the value being read. Keys are copied only for containers, not for leaves.
@@ -47,13 +53,25 @@ enum Step {
     Index(usize),
 }
 
+#[derive(Default)]
 struct Reader {
     path: Vec<Step>,
     duplicates: Vec<String>,
+    /// Every field, if somebody wants to know.
+    fields: Option<Vec<String>>,
 }
 
 impl Reader {
-    fn report(&mut self, key: &str) {
+    fn read(&mut self, body: &[u8]) -> Result<Value, Error> {
+        let mut deserializer = serde_json::Deserializer::from_slice(body);
+        Seed(self)
+            .deserialize(&mut deserializer)
+            .and_then(|value| deserializer.end().map(|()| value))
+            .map_err(|e| explain(&e, body))
+    }
+
+    /// The path of a field of the value being read.
+    fn at(&self, key: &str) -> String {
         let mut text = String::new();
         for step in &self.path {
             match step {
@@ -69,7 +87,7 @@ impl Reader {
             text.push('.');
         }
         text.push_str(key);
-        self.duplicates.push(text);
+        text
     }
 }
 
@@ -137,10 +155,19 @@ impl<'de> Visitor<'de> for Seed<'_> {
         let mut fields = Map::new();
         reader.path.push(Step::Key(String::new()));
         while let Some(key) = access.next_key::<String>()? {
-            if fields.contains_key(&key) {
+            let twice = fields.contains_key(&key);
+            if twice || reader.fields.is_some() {
                 let own = reader.path.pop();
-                reader.report(&key);
+                let path = reader.at(&key);
                 reader.path.extend(own);
+                if twice {
+                    reader.duplicates.push(path.clone());
+                }
+                reader
+                    .fields
+                    .as_mut()
+                    .into_iter()
+                    .for_each(|all| all.push(path.clone()));
             }
             // The key lives in the path while its value is read, and moves into the map after that.
             if let Some(step) = reader.path.last_mut() {
@@ -215,6 +242,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn fields_are_listed_in_the_order_of_the_text() {
+        assert_eq!(
+            fields(br#"{"z": [{"b": 1, "a": 2}], "y": 1, "y": {"c": 3}}"#),
+            ["z", "z[0].b", "z[0].a", "y", "y", "y.c"]
+        );
+        assert!(fields(b"{").is_empty());
+    }
 
     #[test]
     fn a_document_is_read_as_it_stands() {

@@ -1,4 +1,5 @@
-//! The forms in which objects travel: JSON, and YAML for people.
+//! The forms in which objects travel: JSON, YAML for people, and protobuf from typed clients.
 
 pub mod json;
+pub mod protobuf;
 pub mod yaml;

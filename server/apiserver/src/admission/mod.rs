@@ -5,6 +5,7 @@ mod escalation;
 mod namespace_lifecycle;
 mod node_restriction;
 mod priority;
+mod runtime_class;
 mod service_account;
 mod taint_nodes_by_condition;
 
@@ -70,6 +71,7 @@ impl Admission {
             Box::new(service_account::ServiceAccount),
             Box::new(taint_nodes_by_condition::TaintNodesByCondition),
             Box::new(priority::Priority),
+            Box::new(runtime_class::RuntimeClass),
             Box::new(default_toleration_seconds::DefaultTolerationSeconds),
             Box::new(node_restriction::NodeRestriction),
             Box::new(escalation::Escalation),

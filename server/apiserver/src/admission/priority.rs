@@ -13,6 +13,9 @@ const SYSTEM: &[(&str, i64)] = &[
     ("system-node-critical", 2_000_001_000),
 ];
 
+/// What all known classes say of preemption.
+const POLICY: &str = "PreemptLowerPriority";
+
 /// The plugin.
 pub(super) struct Priority;
 
@@ -34,20 +37,23 @@ impl Plugin for Priority {
                 return Err(Error::forbidden(review.resource(), meta::name(object), why));
             }
         };
-        let given = object["spec"]["priority"].as_i64();
-        if given.is_some_and(|given| given != value) {
-            let why = "the integer value of priority must not be provided in pod spec; priority \
-                       admission controller computed 0 from the given PriorityClass name";
-            return Err(Error::forbidden(
-                review.resource(),
-                meta::name(object),
-                why.replace(" 0 ", &format!(" {value} ")),
-            ));
+        let refused = |field: &str, given: &str, computed: &str| {
+            let why = format!(
+                "the {field} ({given}) must not be provided in pod spec; priority admission controller \
+                 computed {computed} from the given PriorityClass name"
+            );
+            Error::forbidden(review.resource(), meta::name(object), why)
+        };
+        let spec = &object["spec"];
+        if let Some(given) = spec["priority"].as_i64().filter(|given| *given != value) {
+            let field = "integer value of priority";
+            return Err(refused(field, &given.to_string(), &value.to_string()));
+        }
+        if let Some(given) = spec["preemptionPolicy"].as_str().filter(|p| *p != POLICY) {
+            return Err(refused("string value of PreemptionPolicy", given, POLICY));
         }
         object["spec"]["priority"] = value.into();
-        if object["spec"]["preemptionPolicy"].is_null() {
-            object["spec"]["preemptionPolicy"] = "PreemptLowerPriority".into();
-        }
+        object["spec"]["preemptionPolicy"] = POLICY.into();
         Ok(())
     }
 }

@@ -101,7 +101,8 @@ impl ServiceAccount {
 fn mount(spec: &mut Value, volume: &str) {
     let mut used = false;
     for list in ["initContainers", "containers"] {
-        let Some(containers) = spec[list].as_array_mut() else {
+        let containers = spec.get_mut(list).and_then(Value::as_array_mut);
+        let Some(containers) = containers else {
             continue;
         };
         for container in containers {

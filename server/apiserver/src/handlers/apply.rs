@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::create::check_namespace;
 use super::update::check_name;
 use super::write::{self, Change};
-use crate::body::{self, Expected};
+use crate::body::{self, Duplicates, Expected};
 use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::options::{Validation, WriteOptions};
@@ -25,7 +25,7 @@ pub(crate) async fn apply(call: &Call, part: Part, body: &Bytes) -> Result<Respo
         let problem = field::Error::required(&path, "is required for apply patch");
         return Err(Error::invalid_options("PatchOptions", &[problem]));
     }
-    let config = configuration(call, body)?;
+    let config = configuration(call, body, options.validation)?;
     let resource = call.resource();
     let schema = api::schema::of(resource.schema).ok_or_else(Error::unsupported_patch)?;
     let api_version = resource.api_version();
@@ -47,16 +47,36 @@ pub(crate) async fn apply(call: &Call, part: Part, body: &Bytes) -> Result<Respo
             call.authorize("create", &call.name)?;
         }
         let mut new = engine::apply(schema, present, &config, &manager, force).map_err(refused)?;
-        body::check(call, &mut new, expected, Validation::Ignore, Vec::new())?;
+        body::check(
+            call,
+            &mut new,
+            expected,
+            Validation::Ignore,
+            Duplicates::NONE,
+        )?;
         Ok(new)
     });
     let written = written.await?;
     respond::object(call, if written.created { 201 } else { 200 }, written.json)
 }
 
-fn configuration(call: &Call, body: &[u8]) -> Result<Value> {
+fn configuration(call: &Call, body: &[u8], validation: Validation) -> Result<Value> {
     let parsed = body::yaml(body)
         .map_err(|why| Error::bad_request(format!("error decoding patch: {why}")))?;
+    if let Duplicates::Yaml(lines) = &parsed.duplicates
+        && !lines.is_empty()
+    {
+        match validation {
+            Validation::Strict => {
+                let list = lines.join("\n  ");
+                return Err(Error::bad_request(format!(
+                    "error strict decoding YAML: yaml: unmarshal errors:\n  {list}"
+                )));
+            }
+            Validation::Warn => lines.iter().for_each(|line| call.warn(line)),
+            Validation::Ignore => {}
+        }
+    }
     let mut config = parsed.value;
     let resource = call.resource();
     let text = |field: &str| config[field].as_str().unwrap_or_default();

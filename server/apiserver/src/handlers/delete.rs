@@ -25,6 +25,7 @@ use crate::policy;
 use crate::record;
 use crate::respond;
 
+const OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
 const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
 /// How long a pod has that does not say, in seconds.
@@ -51,16 +52,32 @@ pub(crate) fn options(call: &Call, body: &Bytes) -> Result<DeleteOptions> {
     if body.is_empty() {
         return DeleteOptions::parse(&call.query, None);
     }
-    let parsed = body::parse(call, body)?
-        .map_err(|why| Error::bad_request(format!("couldn't get version/kind; {why}")))?;
-    let kind = parsed.value["kind"].as_str().unwrap_or("DeleteOptions");
-    if kind != "DeleteOptions" {
-        let version = parsed.value["apiVersion"].as_str().unwrap_or_default();
+    let parsed = body::parse(call, body, OPTIONS)?.map_err(Error::bad_request)?;
+    let mut given = parsed.value;
+    if !given.is_object() && !given.is_null() {
+        return Err(Error::bad_request(format!(
+            "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of \
+             type struct",
+            body::json_type(&given)
+        )));
+    }
+    let text = |field: &str| given[field].as_str().unwrap_or_default();
+    let (version, kind) = (text("apiVersion"), text("kind"));
+    if !matches!(kind, "" | "DeleteOptions") {
+        let version = match version {
+            "" => "meta.k8s.io/v1",
+            version => version,
+        };
         return Err(Error::bad_request(format!(
             "no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\""
         )));
     }
-    DeleteOptions::parse(&call.query, Some(&parsed.value))
+    let schema = api::schema::of(OPTIONS);
+    let checked = schema.map(|schema| schema.check(&mut given));
+    if let Some(why) = checked.and_then(|checked| checked.error) {
+        return Err(Error::bad_request(why));
+    }
+    DeleteOptions::parse(&call.query, Some(&given))
 }
 
 /// What a deletion has done.

@@ -6,14 +6,14 @@ use bytes::Bytes;
 use super::{delete, list};
 use crate::call::Call;
 use crate::error::Result;
-use crate::options::Selection;
+use crate::options::ListOptions;
 use crate::respond::{self, ListMeta};
 
 /// Deletes the selected objects, one by one, and answers with them as they were.
 pub(crate) async fn deletecollection(call: &Call, body: &Bytes) -> Result<Response> {
     let options = delete::options(call, body)?;
-    let selection = Selection::parse(call.kind, &call.namespace, &call.query)?;
-    let objects = list::selected(call, &selection).await?;
+    let selected = ListOptions::parse(call.kind, &call.namespace, &call.query)?;
+    let objects = list::selected(call, &selected.selection).await?;
     for object in &objects {
         match delete::remove(call, &object.name, &options).await {
             Err(error) if error.reason == "NotFound" => {}

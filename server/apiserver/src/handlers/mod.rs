@@ -12,7 +12,7 @@ mod watch;
 pub(crate) mod write;
 
 pub(crate) use apply::apply;
-pub(crate) use create::create;
+pub(crate) use create::{check_namespace, create};
 pub(crate) use delete::{delete, remove};
 pub(crate) use deletecollection::deletecollection;
 pub(crate) use get::get;

@@ -11,6 +11,7 @@ use api::kind::{Part, Resource};
 use api::meta::{self, validate};
 use api::patch::apply::Manager;
 use bytes::Bytes;
+use http::Method;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use store::{Compare, Outcome, Revision, Transaction, Write};
@@ -150,7 +151,6 @@ pub(crate) async fn insert(
     let resource = call.resource();
     begin(call, &mut new);
     call.kind.default(&mut new);
-    call.kind.prepare_create(&mut new);
     let change = Change {
         part: Part::Main,
         options,
@@ -158,6 +158,7 @@ pub(crate) async fn insert(
         owned,
     };
     own(call, &change, None, &mut new);
+    call.kind.prepare_create(&mut new);
     admit(call, Operation::Create, &change, &mut new, None).await?;
     let mut problems = validate::object_meta(resource, call.kind, &new);
     problems.extend(call.kind.validate(&new));
@@ -249,7 +250,11 @@ fn prepare(call: &Call, change: &Change<'_>, new: &mut Value, old: &Current) -> 
         }
     }
     let (uid, stored) = (meta::uid(new), meta::uid(&old.value));
-    if !uid.is_empty() && uid != stored {
+    if !uid.is_empty() && uid != stored && call.method == Method::PATCH {
+        let path = field::Path::new("metadata").child("uid");
+        let problem = field::Error::invalid(&path, uid, "field is immutable");
+        refuse(resource, &call.name, &[problem])?;
+    } else if !uid.is_empty() && uid != stored {
         return Err(Error::conflict(
             resource,
             &call.name,
@@ -272,7 +277,17 @@ fn prepare(call: &Call, change: &Change<'_>, new: &mut Value, old: &Current) -> 
         "resourceVersion",
         "uid",
     ] {
-        match old.value["metadata"].get(field) {
+        let stored = old.value["metadata"].get(field);
+        let settled = match field {
+            "deletionTimestamp" => stored.is_some() || !meta.contains_key(field),
+            "deletionGracePeriodSeconds" => !meta.contains_key(field),
+            _ => true,
+        };
+        if !settled {
+            // Validation says that nobody may change it.
+            continue;
+        }
+        match stored {
             Some(value) => meta.insert(field.into(), value.clone()),
             None => meta.remove(field),
         };
@@ -298,8 +313,8 @@ async fn admit(
     call.app.admission.admit(&review, new).await
 }
 
-/// Notes in `metadata.managedFields` who has set what. This comes before admission: what plugins add
-/// belongs to nobody.
+/// Notes in `metadata.managedFields` who has set what. This comes before the kind prepares the object
+/// and before admission: what these add belongs to nobody.
 fn own(call: &Call, change: &Change<'_>, old: Option<&Value>, new: &mut Value) {
     let resource = call.resource();
     if change.owned {

@@ -28,6 +28,7 @@ pub(crate) async fn create(call: &Call, body: &Bytes) -> Result<Response> {
             "name in URL does not match name in Eviction object",
         ));
     }
+    handlers::check_namespace(call, &eviction)?;
     let asked = &eviction["deleteOptions"];
     let given = if asked.is_object() {
         asked.clone()

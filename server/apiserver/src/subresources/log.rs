@@ -1,6 +1,7 @@
 //! `pods/log`: what a container has written, streamed from its kubelet.
 
 use api::field::{self, Path};
+use api::meta;
 use axum::response::Response;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
@@ -76,6 +77,13 @@ fn check(call: &Call) -> Result<()> {
             &Path::default(),
             "at most one of `sinceTime` or `sinceSeconds` may be specified",
         ));
+    }
+    let time = call.query.text("sinceTime");
+    if !time.is_empty() && meta::time::parse(time).is_none() {
+        let time = field::go_quoted(time);
+        return Err(Error::bad_request(format!(
+            "parsing time {time} as \"2006-01-02T15:04:05Z07:00\": cannot parse {time} as \"2006\""
+        )));
     }
     match problems.is_empty() {
         true => Ok(()),

@@ -8,11 +8,11 @@ use axum::response::Response;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::body::{self, Expected};
+use crate::body::{self, Duplicates, Expected};
 use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::handlers::write::{self, Change};
-use crate::handlers::{check_name, patched};
+use crate::handlers::{check_name, check_namespace, patched};
 use crate::options::{Validation, WriteOptions};
 use crate::respond;
 
@@ -34,6 +34,7 @@ pub(crate) async fn update(call: &Call, body: &Bytes) -> Result<Response> {
     let options = WriteOptions::parse("UpdateOptions", &call.query)?;
     let scale = body::object(call, body, options.validation, EXPECTED)?;
     check_name(call, &scale)?;
+    check_namespace(call, &scale)?;
     change(call, &options, |_| Ok(scale.clone())).await
 }
 
@@ -42,8 +43,15 @@ pub(crate) async fn patch(call: &Call, body: &Bytes) -> Result<Response> {
     let options = WriteOptions::parse("PatchOptions", &call.query)?;
     let schema = EXPECTED.schema.and_then(api::schema::of);
     change(call, &options, |present| {
-        let mut new = patched(call, body, schema, present)?;
-        body::check(call, &mut new, EXPECTED, Validation::Ignore, Vec::new())?;
+        let (mut new, _) = patched(call, body, schema, present)?;
+        body::identify(&mut new, EXPECTED).map_err(Error::bad_request)?;
+        body::check(
+            call,
+            &mut new,
+            EXPECTED,
+            Validation::Ignore,
+            Duplicates::NONE,
+        )?;
         Ok(new)
     })
     .await

@@ -12,7 +12,7 @@ use crate::auth::service_account::{Binding, ISSUER, Reference};
 use crate::body::{self, Expected};
 use crate::call::Call;
 use crate::error::{Error, Result};
-use crate::handlers::write;
+use crate::handlers::{check_namespace, write};
 use crate::options::WriteOptions;
 use crate::respond;
 
@@ -29,10 +29,17 @@ pub(crate) async fn create(call: &Call, body: &Bytes) -> Result<Response> {
         schema: Some("io.k8s.api.authentication.v1.TokenRequest"),
     };
     let mut request = body::object(call, body, options.validation, expected)?;
+    check_namespace(call, &request)?;
     let account = write::current(call).await?;
     let account = account
         .ok_or_else(|| Error::not_found(call.resource(), &call.name))?
         .value;
+    if !matches!(meta::name(&request), name if name.is_empty() || name == call.name) {
+        let path = Path::new("metadata").child("name");
+        let why = "must match the service account name if specified";
+        let problem = field::Error::invalid(&path, meta::name(&request), why);
+        return Err(invalid(&call.name, &problem));
+    }
     let seconds = request["spec"]["expirationSeconds"]
         .as_i64()
         .unwrap_or(DEFAULT);
@@ -76,13 +83,12 @@ fn check(seconds: i64) -> Result<()> {
         SHORTEST..=LONGEST => return Ok(()),
         _ => "may not specify a duration larger than 2^32 seconds",
     };
-    let problem = field::Error::invalid(&path, seconds, problem);
-    Err(Error::invalid(
-        "TokenRequest",
-        "authentication.k8s.io",
-        "",
-        &[problem],
-    ))
+    Err(invalid("", &field::Error::invalid(&path, seconds, problem)))
+}
+
+fn invalid(name: &str, problem: &field::Error) -> Error {
+    let problems = std::slice::from_ref(problem);
+    Error::invalid("TokenRequest", "authentication.k8s.io", name, problems)
 }
 
 /// What the token is bound to: it ends with the account, and with the object that is named.

@@ -198,3 +198,31 @@ async fn a_token_is_for_its_account_and_no_shorter_than_ten_minutes() {
             .ends_with("may not specify a duration less than 10 minutes")
     );
 }
+
+#[tokio::test]
+async fn a_pod_that_gets_a_node_keeps_its_generation() {
+    let cluster = Cluster::start().await;
+    account(&cluster).await;
+    pod(&cluster, "p").await;
+    let binding = r#"{"metadata":{"name":"p"},"target":{"kind":"Node","name":"n1"}}"#;
+    let bound = cluster.post(&format!("{PODS}/p/binding"), binding).await;
+    assert_eq!(bound.code, 201, "{}", bound.message());
+    let read = cluster.get(&format!("{PODS}/p")).await.json();
+    assert_eq!(read["spec"]["nodeName"], "n1");
+    assert_eq!(read["metadata"]["generation"], 1);
+}
+
+#[tokio::test]
+async fn malformed_requests_for_parts_of_a_pod_are_bad_requests() {
+    let cluster = Cluster::start().await;
+    account(&cluster).await;
+    pod(&cluster, "p").await;
+    let log = cluster.get(&format!("{PODS}/p/log?sinceTime=zz")).await;
+    assert_eq!(log.code, 400);
+    let message = log.message();
+    assert!(message.starts_with("parsing time \"zz\""), "{message}");
+    let elsewhere = r#"{"metadata":{"name":"p","namespace":"other"}}"#;
+    let evicted = cluster.post(&format!("{PODS}/p/eviction"), elsewhere).await;
+    assert_eq!(evicted.code, 400, "{}", evicted.message());
+    assert_eq!(cluster.get(&format!("{PODS}/p")).await.code, 200);
+}

@@ -52,15 +52,19 @@ pub(super) fn validate(binding: &Value, roles: &[&str], namespaced: bool) -> Vec
         let path = Path::new("subjects").index(at);
         errors.extend(validate_subject(subject, namespaced, &path));
     }
+    // Kubernetes looks for what is missing after everything else.
+    for (at, subject) in items(binding, "subjects").iter().enumerate() {
+        if text(subject, "name").is_empty() {
+            let path = Path::new("subjects").index(at).child("name");
+            errors.push(Error::required(&path, ""));
+        }
+    }
     errors
 }
 
 fn validate_subject(subject: &Value, namespaced: bool, path: &Path) -> Vec<Error> {
     let mut errors = Vec::new();
     let name = text(subject, "name");
-    if name.is_empty() {
-        errors.push(Error::required(&path.child("name"), ""));
-    }
     let group = text(subject, "apiGroup");
     let kind = text(subject, "kind");
     let wanted = match kind {

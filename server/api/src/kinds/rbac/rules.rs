@@ -17,18 +17,18 @@ pub(super) fn default(role: &mut Value) {
 
 /// The problems of the rules of a role.
 pub(super) fn validate(role: &Value, namespaced: bool) -> Vec<Error> {
-    let rules = items(role, "rules").iter().enumerate();
-    rules
-        .flat_map(|(at, rule)| validate_rule(rule, namespaced, &Path::new("rules").index(at)))
-        .collect()
+    let rules = || items(role, "rules").iter().enumerate();
+    let path = |at| Path::new("rules").index(at);
+    let errors = rules().flat_map(|(at, rule)| validate_rule(rule, namespaced, &path(at)));
+    // Kubernetes looks for what is missing after everything else.
+    let idle = rules().filter(|(_, rule)| items(rule, "verbs").is_empty());
+    let missing = idle.map(|(at, _)| Error::required(&path(at).child("verbs"), ""));
+    errors.chain(missing).collect()
 }
 
 fn validate_rule(rule: &Value, namespaced: bool, path: &Path) -> Vec<Error> {
     let empty = |field: &str| items(rule, field).is_empty();
     let mut errors = Vec::new();
-    if empty("verbs") {
-        errors.push(Error::required(&path.child("verbs"), ""));
-    }
     if !empty("nonResourceURLs") {
         let path = path.child("nonResourceURLs");
         let urls = &rule["nonResourceURLs"];

@@ -101,7 +101,8 @@ pub fn update(
         // Nobody tracked this object so far, and a plain update is no reason to begin.
         return;
     }
-    let difference = compare(schema, old, new, manager);
+    let blank = old.is_none().then(|| blank(schema));
+    let difference = compare(schema, old.or(blank.as_ref()), new, manager);
     if !difference.is_empty() {
         let mut changed = difference.changed();
         for entry in &mut entries {
@@ -122,6 +123,14 @@ pub fn update(
         managers::cap(&mut entries);
     }
     managers::write(new, entries);
+}
+
+/// What a new object is compared with: whoever creates it does not own the fields that are always
+/// written and that it leaves empty.
+fn blank(schema: &Schema) -> Value {
+    let mut blank = Value::Object(serde_json::Map::new());
+    schema.check(&mut blank);
+    blank
 }
 
 /// The entries that a write starts from.

@@ -134,6 +134,10 @@ fn struct_difference(
         let Some(field) = schema.field(name) else {
             return;
         };
+        // What is written as null now was so before, in a struct that was there.
+        if old.is_some() && after.is_some_and(Value::is_null) && before.is_none_or(Value::is_null) {
+            return;
+        }
         // Go's encoder writes these on both sides even when they are empty.
         let written = |side: Option<&Value>| side.is_some() && schema.always_written(field);
         let is_struct = matches!(field.kind, Type::Object(_));

@@ -7,7 +7,7 @@ mod read;
 mod scalar;
 mod write;
 
-pub use read::{Document, Error, documents};
+pub use read::{Document, Error, body, documents};
 pub use write::write;
 
 #[cfg(test)]

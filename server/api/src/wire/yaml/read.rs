@@ -44,38 +44,24 @@ pub struct Error {
     pub message: String,
 }
 
-/// Reads all documents of a text. Documents without content are left out.
+/// Reads all documents of a text. Documents without content are left out, and a key that a mapping
+/// has twice is an error.
 pub fn documents(text: &str) -> Result<Vec<Document>, Error> {
-    let mut reader = Reader {
-        parser: Parser::new_from_str(text),
-        anchors: HashMap::new(),
-        positions: BTreeMap::new(),
-        own: 0,
-        aliased: 0,
-    };
-    let mut documents = Vec::new();
-    while let Some((event, span)) = reader.next()? {
-        match event {
-            Event::DocumentStart(..) => {
-                let (event, span) = reader.expect(span.start)?;
-                let line = span.start.line();
-                let value = reader.value(event, span, &mut String::new(), 0)?;
-                let positions = std::mem::take(&mut reader.positions);
-                reader.anchors.clear();
-                (reader.own, reader.aliased) = (0, 0);
-                if !value.is_null() {
-                    documents.push(Document {
-                        value,
-                        line,
-                        positions,
-                    });
-                }
-            }
-            Event::StreamEnd => break,
-            _ => {}
-        }
+    let mut reader = Reader::new(text);
+    let documents = reader.documents(usize::MAX)?;
+    match reader.duplicates.into_iter().next() {
+        Some(duplicate) => Err(duplicate),
+        None => Ok(documents),
     }
-    Ok(documents)
+}
+
+/// The first document of a text as kube-apiserver reads a body, null if there is none. Of a key that a
+/// mapping has twice, the last occurrence counts; the errors tell where.
+pub fn body(text: &str) -> Result<(Value, Vec<Error>), Error> {
+    let mut reader = Reader::new(text);
+    let first = reader.documents(1)?.pop();
+    let value = first.map_or(Value::Null, |document| document.value);
+    Ok((value, reader.duplicates))
 }
 
 struct Reader<'a> {
@@ -83,6 +69,7 @@ struct Reader<'a> {
     /// Values by anchor, with the number of values in each.
     anchors: HashMap<usize, (Value, usize)>,
     positions: BTreeMap<String, (usize, usize)>,
+    duplicates: Vec<Error>,
     own: usize,
     aliased: usize,
 }
@@ -100,6 +87,46 @@ fn scan_error(problem: &ScanError) -> Error {
 }
 
 impl<'a> Reader<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            parser: Parser::new_from_str(text),
+            anchors: HashMap::new(),
+            positions: BTreeMap::new(),
+            duplicates: Vec::new(),
+            own: 0,
+            aliased: 0,
+        }
+    }
+
+    /// The next documents, at most so many.
+    fn documents(&mut self, most: usize) -> Result<Vec<Document>, Error> {
+        let mut documents = Vec::new();
+        while documents.len() < most
+            && let Some((event, span)) = self.next()?
+        {
+            match event {
+                Event::DocumentStart(..) => {
+                    let (event, span) = self.expect(span.start)?;
+                    let line = span.start.line();
+                    let value = self.value(event, span, &mut String::new(), 0)?;
+                    let positions = std::mem::take(&mut self.positions);
+                    self.anchors.clear();
+                    (self.own, self.aliased) = (0, 0);
+                    if !value.is_null() {
+                        documents.push(Document {
+                            value,
+                            line,
+                            positions,
+                        });
+                    }
+                }
+                Event::StreamEnd => break,
+                _ => {}
+            }
+        }
+        Ok(documents)
+    }
+
     fn next(&mut self) -> Result<Option<(Event<'a>, Span)>, Error> {
         loop {
             let next = self.parser.next_event().transpose();
@@ -194,10 +221,12 @@ impl<'a> Reader<'a> {
             path.truncate(length);
             if merges {
                 merged.push((value, at));
-            } else if map.contains_key(&key) {
-                let key = crate::field::go_quoted(&key);
-                return Err(error(at, format!("key {key} already set in map")));
             } else {
+                if map.contains_key(&key) {
+                    let key = crate::field::go_quoted(&key);
+                    let told = error(at, format!("key {key} already set in map"));
+                    self.duplicates.push(told);
+                }
                 map.insert(key, value);
             }
         }

@@ -70,6 +70,10 @@ impl Kind for Node {
         validate::update(new, stored)
     }
 
+    fn warnings(&self, object: &Value) -> Vec<String> {
+        validate::warnings(object)
+    }
+
     fn name_problem(&self, name: &str) -> Option<String> {
         names::subdomain(name)
     }

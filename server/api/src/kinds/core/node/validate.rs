@@ -8,6 +8,15 @@ use crate::kinds::core::pod::spec::{resources, taint_effect};
 use crate::kinds::read::{entries, items, text, texts};
 use crate::meta::name;
 
+pub(super) fn warnings(object: &Value) -> Vec<String> {
+    match text(&object["spec"], "externalID") {
+        "" => Vec::new(),
+        _ => vec![
+            "spec.externalID: this field is deprecated, and is unused by Kubernetes".to_owned(),
+        ],
+    }
+}
+
 pub(super) fn object(object: &Value) -> Vec<Error> {
     let spec = &object["spec"];
     let mut errors = Vec::new();

@@ -27,7 +27,9 @@ pub(super) fn prepare(part: Part, new: &mut Value, stored: &Value) {
         Part::Other(_) => {}
     }
     let generation = int(&stored["metadata"], "generation").unwrap_or(0);
-    let raised = i64::from(new["spec"] != stored["spec"]);
+    // To get a node is no wish of anybody, and no new generation.
+    let wished = part != Part::Other("binding") && new["spec"] != stored["spec"];
+    let raised = i64::from(wished);
     if generation + raised > 0 {
         new["metadata"]["generation"] = (generation + raised).into();
     }

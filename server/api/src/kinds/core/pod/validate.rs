@@ -62,5 +62,13 @@ pub(super) fn warnings(object: &Value) -> Vec<String> {
             problems.join(" ")
         ));
     }
+    let secrets = items(&object["spec"], "imagePullSecrets").iter();
+    for (at, secret) in secrets.enumerate() {
+        if text(secret, "name").is_empty() {
+            warnings.push(format!(
+                "spec.imagePullSecrets[{at}].name: invalid empty name \"\""
+            ));
+        }
+    }
     warnings
 }
