@@ -1,6 +1,7 @@
 //! Whatever a client sends, it gets a Status and the server goes on.
 
 use reqwest::Method;
+use serde_json::json;
 use tests::cluster::Cluster;
 
 use crate::{MAPS, at, map};
@@ -311,4 +312,34 @@ async fn what_is_wrong_between_requirements_of_a_selector_is_told_as_such() {
         let refused = api.get(&format!("{MAPS}?labelSelector={selector}")).await;
         assert_eq!(refused.expect(400)["message"], told);
     }
+}
+
+#[tokio::test]
+async fn what_does_not_fit_an_object_is_the_clients_fault_in_every_kind_of_write() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let mut body = map("one", "1");
+    api.post(MAPS, &body).await.expect(201);
+    body["metadata"]["resourceVersion"] = json!("x");
+    let update = api.put(&at("one"), &body).await.expect(400);
+    assert_eq!(
+        update["message"],
+        "strconv.ParseUint: parsing \"x\": invalid syntax"
+    );
+    let config = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"}, "data": 7,
+    });
+    let path = format!("{}?fieldManager=m", at("one"));
+    let apply = api.patch(&path, "apply", &config).await.expect(400);
+    assert_eq!(
+        apply["message"],
+        "failed to create typed patch object (/one; /v1, Kind=ConfigMap): .data: expected map, got number"
+    );
+    body["metadata"]["resourceVersion"] = json!("7");
+    body["metadata"]["name"] = json!("two");
+    let create = api.post(MAPS, &body).await.expect(400);
+    assert_eq!(
+        create["message"],
+        "resourceVersion should not be set on objects to be created"
+    );
 }

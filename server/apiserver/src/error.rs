@@ -273,9 +273,10 @@ impl Error {
         error
     }
 
-    /// 500 with Kubernetes' words for what the user did; it has no better code for some mistakes.
+    /// 400 without a reason, for mistakes of the user that Kubernetes has no error for: it answers 500
+    /// there, as if they were its own. Without a reason clients show the same words for both.
     pub fn unclassified(message: impl Into<String>) -> Self {
-        Self::new(500, "", message)
+        Self::new(400, "", message)
     }
 
     /// 500: our fault. The text is for the log's reader as well.
