@@ -5,6 +5,7 @@ mod bad_input;
 mod deletes;
 mod discovery;
 mod durability;
+mod mutations;
 mod patches;
 mod reads;
 mod tables;

@@ -21,14 +21,17 @@ pub async fn cluster(test: &str) -> Option<Cluster> {
     image::import_web(&cluster);
     let api = cluster.api();
     ready_node(&api).await;
+    default_account(&api).await;
+    Some(cluster)
+}
+
+/// Waits for the service account without which no pod is admitted.
+pub async fn default_account(api: &Api) {
+    let path = "/api/v1/namespaces/default/serviceaccounts/default";
     eventually_async("the default service account", PATIENCE, || async {
-        let answer = api
-            .get("/api/v1/namespaces/default/serviceaccounts/default")
-            .await;
-        (answer.code == 200).then_some(())
+        (api.get(path).await.code == 200).then_some(())
     })
     .await;
-    Some(cluster)
 }
 
 /// Waits for a node that takes pods; gives it.
