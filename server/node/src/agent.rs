@@ -223,6 +223,7 @@ impl Agent {
             }
         }
         self.reconcile_statics().await;
+        self.directory.settle();
         for (_, orphan) in self.recovered.drain() {
             tokio::spawn(remove_orphan(self.shared.clone(), orphan));
         }

@@ -135,10 +135,9 @@ async fn run_on(
     let facts = Facts::read(&config.data_dir);
     let events = events::Events::new(client.clone(), &config.name);
     let directory = streaming::Directory::default();
-    // Any free port: the Node says which, and several clusters may run on one machine.
-    let address = SocketAddr::new(config.address, 0);
     let server = streaming::Server::bind(
-        address,
+        config.address,
+        &config.run_dir.join("port"),
         &config.name,
         &config.client_ca_pem,
         directory.clone(),

@@ -4,8 +4,10 @@
 //! certificate is made at start and trusted by nobody in particular, as the kubelet's is.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use client::Shutdown;
@@ -38,22 +40,45 @@ pub(crate) struct Entry {
     pub(crate) status: watch::Receiver<PodStatus>,
 }
 
-/// The pods of this node, by uid.
+/// How long a request waits for the agent to know its pods, after a start.
+const SETTLING: Duration = Duration::from_secs(10);
+
+/// The pods of this node.
 #[derive(Clone, Default)]
-pub(crate) struct Directory(Arc<Mutex<HashMap<String, Entry>>>);
+pub(crate) struct Directory(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    /// By uid.
+    entries: Mutex<HashMap<String, Entry>>,
+    /// Whether all pods that were here before the start are in it again.
+    settled: watch::Sender<bool>,
+}
 
 impl Directory {
     pub(crate) fn insert(&self, uid: &str, entry: Entry) {
-        self.0.lock().insert(uid.to_owned(), entry);
+        self.0.entries.lock().insert(uid.to_owned(), entry);
     }
 
     pub(crate) fn remove(&self, uid: &str) {
-        self.0.lock().remove(uid);
+        self.0.entries.lock().remove(uid);
+    }
+
+    /// From here on, a pod that is not in it is not on this node.
+    pub(crate) fn settle(&self) {
+        self.0.settled.send_replace(true);
+    }
+
+    /// Waits until that is so. A node whose API server is away answers with what it has.
+    async fn settled(&self) {
+        let mut settled = self.0.settled.subscribe();
+        let settled = settled.wait_for(|settled| *settled);
+        let _ = tokio::time::timeout(SETTLING, settled).await;
     }
 
     /// The pod of that name; the one that is not ending if there are two.
     fn find(&self, namespace: &str, name: &str) -> Option<Entry> {
-        let entries = self.0.lock();
+        let entries = self.0.entries.lock();
         let named = entries.values().filter(|entry| {
             let pod = entry.context.pod();
             spec::namespace(&pod) == namespace && spec::name(&pod) == name
@@ -65,7 +90,7 @@ impl Directory {
 
     /// All pods with their present status.
     fn pods(&self) -> Vec<Pod> {
-        let entries = self.0.lock();
+        let entries = self.0.entries.lock();
         let pod = |entry: &Entry| {
             let mut pod = Pod::clone(&entry.context.pod());
             pod.status = Some(entry.status.borrow().clone());
@@ -82,7 +107,7 @@ pub enum Error {
     #[error("can't listen on {address}: {source}")]
     Listen {
         /// The address asked for.
-        address: SocketAddr,
+        address: IpAddr,
         /// Why not.
         source: std::io::Error,
     },
@@ -105,17 +130,28 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Listens; port 0 takes any that is free.
+    /// Listens on any port that is free, but on the one that `memory` names if it is: the Node still
+    /// says that one after a restart. Several nodes may run on one machine.
     pub(crate) async fn bind(
-        address: SocketAddr,
+        address: IpAddr,
+        memory: &Path,
         name: &str,
         client_ca_pem: &str,
         directory: Directory,
     ) -> Result<Self, Error> {
-        let tls = tls::acceptor(name, address.ip(), client_ca_pem)?;
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|source| Error::Listen { address, source })?;
+        let tls = tls::acceptor(name, address, client_ca_pem)?;
+        let remembered = std::fs::read_to_string(memory).ok();
+        let port = remembered.and_then(|port| port.trim().parse().ok());
+        let wanted = SocketAddr::new(address, port.unwrap_or(0));
+        let listener = match TcpListener::bind(wanted).await {
+            Ok(listener) => Ok(listener),
+            Err(_) => TcpListener::bind((address, 0)).await,
+        };
+        let listener = listener.map_err(|source| Error::Listen { address, source })?;
+        let port = listener.local_addr().map_or(0, |address| address.port());
+        if let Err(error) = std::fs::write(memory, port.to_string()) {
+            tracing::warn!(file = %memory.display(), %error, "port not remembered");
+        }
         Ok(Self {
             listener,
             tls,
@@ -144,7 +180,7 @@ impl Server {
                 Err(error) => {
                     tracing::warn!(%error, "connection not accepted");
                     // Out of descriptors, most likely: give others the time to close some.
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }
             };
@@ -184,6 +220,7 @@ async fn answer(directory: Directory, known: bool, request: Request<Incoming>) -
     if !known {
         return text(StatusCode::UNAUTHORIZED, "Unauthorized");
     }
+    directory.settled().await;
     let get = request.method() == Method::GET;
     match parts[..] {
         ["pods"] if get => pods(&directory),

@@ -87,10 +87,12 @@ async fn bench() -> Bench {
         status: status.subscribe(),
     };
     directory.insert("u", entry);
-    let any = SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 0);
-    let server = Server::bind(any, "n", &authority.pem, directory);
+    directory.settle();
+    let loopback = IpAddr::from([127, 0, 0, 1]);
+    let memory = dir.path().join("port");
+    let server = Server::bind(loopback, &memory, "n", &authority.pem, directory);
     let server = server.await.expect("bound");
-    let address = SocketAddr::new(any.ip(), server.port());
+    let address = SocketAddr::new(loopback, server.port());
     let (stop, shutdown) = watch::channel(false);
     tokio::spawn(server.serve(shutdown));
     Bench {
@@ -261,4 +263,33 @@ async fn a_command_gets_its_input_and_its_exit_code_comes_back() {
     assert_eq!(output, b"hello");
     let status = status.expect("a status");
     assert_eq!(status["details"]["causes"][0]["message"], "7");
+}
+
+#[tokio::test]
+async fn a_restarted_server_listens_where_the_node_says_if_it_can() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let authority = authority();
+    let memory = dir.path().join("port");
+    let bind = || async {
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        let server = Server::bind(loopback, &memory, "n", &authority.pem, Directory::default());
+        server.await.expect("bound")
+    };
+    let first = bind().await;
+    let other = bind().await;
+    assert_ne!(other.port(), first.port());
+    let port = other.port();
+    drop((first, other));
+    assert_eq!(bind().await.port(), port);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_are_waited_for_after_a_start_but_not_for_ever() {
+    let directory = Directory::default();
+    let begin = tokio::time::Instant::now();
+    directory.settled().await;
+    assert_eq!(begin.elapsed(), super::SETTLING);
+    directory.settle();
+    directory.settled().await;
+    assert_eq!(begin.elapsed(), super::SETTLING);
 }
