@@ -35,8 +35,9 @@ pub fn teardown(run_dir: &Path) -> Result<(), Error> {
     end_processes(&Trees::detect()?, &root)?;
     unmount_below(&run_dir)?;
     network::teardown(&run_dir).map_err(|error| Error::Network(error.to_string()))?;
-    for path in [pods, run_dir.join("program")] {
-        remove(&path)?;
+    // The agent's own are the volumes in memory, of pods that are no more, and the port it listened on.
+    for name in ["pods", "program", "volumes", "port"] {
+        remove(&run_dir.join(name))?;
     }
     Ok(())
 }
