@@ -80,15 +80,15 @@ async fn init_containers_run_one_after_the_other_before_the_rest() {
         return;
     };
     let api = cluster.api();
-    let mut pod = script("init", "cat /work/order; sleep 1000");
+    let mut pod = script("init", "cat /data/order; sleep 1000");
     pod["spec"]["volumes"] = json!([{"name": "work", "emptyDir": {}}]);
-    let mount = json!([{"name": "work", "mountPath": "/work"}]);
+    let mount = json!([{"name": "work", "mountPath": "/data"}]);
     pod["spec"]["containers"][0]["volumeMounts"] = mount.clone();
     let image = pod["spec"]["containers"][0]["image"].clone();
     let init = |name: &str| {
         json!({
             "name": name, "image": image, "imagePullPolicy": "Never", "volumeMounts": mount,
-            "command": ["sh", "-c", format!("echo {name} >> /work/order")],
+            "command": ["sh", "-c", format!("echo {name} >> /data/order")],
         })
     };
     pod["spec"]["initContainers"] = json!([init("first"), init("second")]);

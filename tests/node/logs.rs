@@ -45,10 +45,10 @@ async fn the_log_before_the_restart_is_kept() {
     let api = cluster.api();
     let mut pod = script(
         "twice",
-        "if [ -e /work/again ]; then echo second; sleep 1000; fi; echo first; touch /work/again; exit 1",
+        "if [ -e /data/again ]; then echo second; sleep 1000; fi; echo first; touch /data/again; exit 1",
     );
     pod["spec"]["volumes"] = json!([{"name": "work", "emptyDir": {}}]);
-    pod["spec"]["containers"][0]["volumeMounts"] = json!([{"name": "work", "mountPath": "/work"}]);
+    pod["spec"]["containers"][0]["volumeMounts"] = json!([{"name": "work", "mountPath": "/data"}]);
     create(&api, &pod, "the second run", |pod| {
         pod["status"]["containerStatuses"][0]["restartCount"] == 1 && ready(pod)
     })

@@ -13,7 +13,7 @@ async fn a_container_is_who_its_security_context_says() {
     pod["spec"]["securityContext"] = json!({"runAsUser": 1000, "runAsGroup": 2000, "supplementalGroups": [3000], "fsGroup": 4000});
     pod["spec"]["volumes"] = json!([{"name": "work", "emptyDir": {}}]);
     let container = &mut pod["spec"]["containers"][0];
-    container["volumeMounts"] = json!([{"name": "work", "mountPath": "/work"}]);
+    container["volumeMounts"] = json!([{"name": "work", "mountPath": "/data"}]);
     container["securityContext"] = json!({
         "readOnlyRootFilesystem": true, "allowPrivilegeEscalation": false,
         "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"},
@@ -27,7 +27,7 @@ async fn a_container_is_who_its_security_context_says() {
         "{groups}"
     );
     assert!(!exec(&cluster, "user", &["touch", "/file"]).status.success());
-    exec_text(&cluster, "user", &["touch", "/work/file"]);
+    exec_text(&cluster, "user", &["touch", "/data/file"]);
     // The first process and an exec are held by the same rules.
     for process in ["/proc/1/status", "/proc/self/status"] {
         let status = exec_text(&cluster, "user", &["cat", process]);
