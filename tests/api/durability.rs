@@ -12,6 +12,7 @@ use crate::{MAPS, at, map};
 
 const KILLS: usize = 100;
 const WRITERS: usize = 8;
+const REQUEST: Duration = Duration::from_secs(5);
 
 /// Creates numbered objects until told to stop; gives the numbers that were acknowledged.
 async fn write(api: Api, next: Arc<AtomicUsize>, stop: Arc<AtomicBool>) -> Vec<usize> {
@@ -22,6 +23,8 @@ async fn write(api: Api, next: Arc<AtomicUsize>, stop: Arc<AtomicBool>) -> Vec<u
         let answer = api
             .request(reqwest::Method::POST, MAPS)
             .json(&body)
+            // A request whose connection dies as it is made can be forgotten by the HTTP client.
+            .timeout(REQUEST)
             .send()
             .await;
         match answer {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -11,6 +12,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
+
+/// How long an answer may take, to its last byte.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// An API server and the credentials to speak to it.
 #[derive(Clone)]
@@ -120,9 +124,10 @@ impl Api {
         self.send(self.request(Method::DELETE, path)).await
     }
 
-    /// Sends a request and reads all of the answer.
+    /// Sends a request and reads all of the answer, which must not take for ever.
     pub async fn send(&self, request: RequestBuilder) -> Answer {
-        let response = request.send().await.expect("the server answers");
+        let response = request.timeout(LONGEST).send().await;
+        let response = response.expect("the server answers");
         Answer::read(response).await
     }
 }
