@@ -46,6 +46,15 @@ async fn the_demos_manifests_run_and_do_what_it_says() {
         "{words}"
     );
 
+    // A file says itself in which namespace it is.
+    let file = cluster.scratch().join("web.yaml");
+    let named = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: demo}}";
+    std::fs::write(&file, named).expect("a file can be written");
+    let file = file.to_string_lossy();
+    let exec = ["exec", "-f", &file, "--", "/web", "whoami"];
+    let output = cluster.ctl(&exec).output().expect("ctl runs");
+    assert!(output.status.success(), "{output:?}");
+
     text(&cluster, "delete pod --selector app=web --wait=false");
     eventually("other pods in their place", PATIENCE * 2, || {
         let available = "get deployment web --output jsonpath={.status.availableReplicas}";

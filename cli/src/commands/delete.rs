@@ -79,7 +79,7 @@ impl Delete {
             return crate::context::print(&String::from_utf8_lossy(&answer));
         }
         let grace = self.grace()?;
-        let propagation = self.propagation()?;
+        let propagation = propagation(&self.cascade)?;
         let output = self.output.as_deref().unwrap_or_default();
         if !matches!(output, "" | "name") {
             return Err(
@@ -160,25 +160,6 @@ impl Delete {
             (_, true) => Ok(Some(0)),
             (period, false) if period < 0 => Ok(None),
             (period, false) => Ok(Some(period)),
-        }
-    }
-
-    fn propagation(&self) -> Result<&'static str> {
-        match self.cascade.as_str() {
-            "background" => Ok("Background"),
-            "orphan" => Ok("Orphan"),
-            boolean @ ("true" | "false") => {
-                let (name, value) = match boolean {
-                    "true" => ("background", "Background"),
-                    _ => ("orphan", "Orphan"),
-                };
-                note(&format!(
-                    "warning: --cascade={boolean} is deprecated (boolean value) and can be replaced with --cascade={name}."
-                ));
-                Ok(value)
-            }
-            "foreground" => Ok("Foreground"),
-            other => Err(format!("invalid cascade value ({other}). Must be \"background\", \"foreground\", or \"orphan\"").into()),
         }
     }
 
@@ -314,5 +295,28 @@ pub(crate) async fn until_gone(
             "timed out waiting for the condition on {}/{}",
             wanted.resource.plural, wanted.name
         ))),
+    }
+}
+
+/// What a value of `--cascade` means to the server.
+pub(super) fn propagation(cascade: &str) -> Result<&'static str> {
+    match cascade {
+        "background" => Ok("Background"),
+        "orphan" => Ok("Orphan"),
+        boolean @ ("true" | "false") => {
+            let (name, value) = match boolean {
+                "true" => ("background", "Background"),
+                _ => ("orphan", "Orphan"),
+            };
+            note(&format!(
+                "warning: --cascade={boolean} is deprecated (boolean value) and can be replaced with --cascade={name}."
+            ));
+            Ok(value)
+        }
+        "foreground" => Ok("Foreground"),
+        other => Err(format!(
+            "invalid cascade value ({other}). Must be \"background\", \"foreground\", or \"orphan\""
+        )
+        .into()),
     }
 }

@@ -21,7 +21,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::args::Files;
+use crate::args::{Files, Global};
 use crate::client::Request;
 use crate::context::{Context, note};
 use crate::duration;
@@ -61,9 +61,18 @@ impl Exec {
     pub(crate) async fn run(self, context: &Context) -> Result<()> {
         self.check()?;
         let mut words = self.words.clone();
+        let elsewhere;
+        let mut context = context;
         if words.is_empty() {
             let named = files::wanted(context, &self.files).await?;
             words.extend(named.first().map(Wanted::display));
+            // The file says where it is.
+            let namespace = named.first().map(|wanted| wanted.namespace.clone());
+            elsewhere = Context::new(Global {
+                namespace,
+                ..context.global.clone()
+            });
+            context = &elsewhere;
         }
         let pod = pods::quietly_one(context, &words).await?;
         let phase = pod["status"]["phase"].as_str().unwrap_or_default();

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use self::prune::Visited;
 use crate::args::{DryRun, DryRunFlag, Files, Print};
 use crate::client::Request;
+use crate::commands::delete;
 use crate::context::{Context, note, print};
 use crate::duration;
 use crate::error::{Error, Result};
@@ -384,8 +385,9 @@ impl Apply {
         dry_run: DryRun,
         validation: &str,
     ) -> Result<Done> {
+        let propagation = delete::propagation(&self.cascade)?;
         let mut options =
-            json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"});
+            json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation});
         if self.grace_period >= 0 {
             options["gracePeriodSeconds"] = self.grace_period.into();
         }

@@ -9,6 +9,7 @@ use super::{Apply, LAST_APPLIED};
 use crate::args::DryRun;
 use crate::client::Request;
 use crate::client::discovery::Resource;
+use crate::commands::delete;
 use crate::context::Context;
 use crate::error::Result;
 use crate::printer::{self, Format};
@@ -126,6 +127,7 @@ async fn prune(
     format: &Format,
 ) -> Result<()> {
     let dry_run = flags.dry_run.get()?;
+    let propagation = delete::propagation(&flags.cascade)?;
     let request = Request::get(kind.path(Some(namespace)))
         .query("labelSelector", flags.selector.clone().unwrap_or_default());
     let list = context.client()?.json(request).await?;
@@ -136,7 +138,7 @@ async fn prune(
         }
         if dry_run != DryRun::Client {
             let mut options = json!({
-                "kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background",
+                "kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation,
             });
             if flags.grace_period >= 0 {
                 options["gracePeriodSeconds"] = flags.grace_period.into();
