@@ -343,3 +343,64 @@ async fn what_does_not_fit_an_object_is_the_clients_fault_in_every_kind_of_write
         "resourceVersion should not be set on objects to be created"
     );
 }
+
+#[tokio::test]
+async fn a_small_patch_makes_no_huge_object() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    // kube-apiserver's, of patches that can't be applied. A result that doesn't fit is told otherwise.
+    let words = "the server rejected our request due to an error in our request";
+    api.post(MAPS, &map("one", "1")).await.expect(201);
+    let mut wide = vec![json!({"op": "add", "path": "/data/a", "value": {"x": "x".repeat(1000)}})];
+    // Each doubles it.
+    for key in 0..40 {
+        let path = format!("/data/a/{key}");
+        wide.push(json!({"op": "copy", "from": "/data/a", "path": path}));
+    }
+    let refused = api
+        .patch(&at("one"), "json", &json!(wide))
+        .await
+        .expect(422);
+    assert_eq!(refused["message"], words);
+
+    let nested = "/a".repeat(90);
+    let mut deep = vec![json!({"op": "add", "path": "/data/m", "value": {}})];
+    for _ in 0..50 {
+        let mut value = json!({});
+        for _ in 0..89 {
+            value = json!({"a": value});
+        }
+        deep.push(json!({"op": "add", "path": "/data/n", "value": value}));
+        let path = format!("/data/n{nested}");
+        deep.push(json!({"op": "move", "from": "/data/m", "path": path}));
+        deep.push(json!({"op": "move", "from": "/data/n", "path": "/data/m"}));
+    }
+    let refused = api
+        .patch(&at("one"), "json", &json!(deep))
+        .await
+        .expect(422);
+    assert_eq!(refused["message"], words);
+    let replaced = json!([{"op": "replace", "path": "", "value": []}]);
+    let refused = api.patch(&at("one"), "json", &replaced).await;
+    assert!((400..500).contains(&refused.code), "{:#}", refused.body);
+    api.get(&at("one")).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_watch_for_ever_and_an_object_without_end_are_no_fault_of_the_server() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let path = format!("{MAPS}?watch=true&timeoutSeconds=9223372036854775807");
+    let answer = api.request(Method::GET, &path).send().await;
+    assert_eq!(answer.expect("the watch starts").status(), 200);
+    let mut body = map("deep", "1");
+    let mut fields = json!({});
+    for _ in 0..120 {
+        fields = json!({"f:a": fields});
+    }
+    body["metadata"]["managedFields"] = json!([{
+        "manager": "m", "operation": "Update", "apiVersion": "v1",
+        "fieldsType": "FieldsV1", "fieldsV1": fields,
+    }]);
+    api.post(MAPS, &body).await.expect(400);
+}

@@ -157,3 +157,21 @@ async fn in_the_foreground_the_owner_goes_last() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_collection_is_deleted_up_to_its_limit() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    for name in ["a", "b", "c"] {
+        let mut body = map(name, "1");
+        body["metadata"]["labels"] = json!({"set": "x"});
+        api.post(MAPS, &body).await.expect(201);
+    }
+    let path = format!("{MAPS}?labelSelector=set%3Dx&limit=2");
+    api.delete(&path).await.expect(200);
+    let left = api
+        .get(&format!("{MAPS}?labelSelector=set%3Dx"))
+        .await
+        .expect(200);
+    assert_eq!(names(&left), ["c"]);
+}

@@ -157,6 +157,13 @@ pub(crate) fn identify(
     value: &mut Value,
     expected: Expected<'_>,
 ) -> std::result::Result<(), String> {
+    if !value.is_object() {
+        return Err(format!(
+            "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of \
+             type struct",
+            json_type(value)
+        ));
+    }
     let mut given = ["", ""];
     for (text, field) in given.iter_mut().zip(["apiVersion", "kind"]) {
         *text = match &value[field] {
@@ -247,7 +254,10 @@ pub(crate) fn check(
 fn complaints(duplicates: Duplicates, unknown: Vec<String>, validation: Validation) -> Vec<String> {
     let unknown_field = |path: &String| format!("unknown field {path:?}");
     let mut told: Vec<String> = match duplicates {
-        Duplicates::Json(twice, text) if twice.len() + unknown.len() > 1 => {
+        // Of a large body the order is not worth a second reading.
+        Duplicates::Json(twice, text)
+            if twice.len() + unknown.len() > 1 && text.len() <= ORDERED =>
+        {
             return in_order(&twice, &unknown, &text);
         }
         Duplicates::Json(twice, _) => {
@@ -269,6 +279,9 @@ fn complaints(duplicates: Duplicates, unknown: Vec<String>, validation: Validati
     told.extend(unknown.iter().map(unknown_field));
     told
 }
+
+/// Up to how many bytes of a body complaints come in its order.
+const ORDERED: usize = 64 << 10;
 
 fn in_order(twice: &[String], unknown: &[String], text: &[u8]) -> Vec<String> {
     let mut seen = HashSet::new();

@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 use crate::negotiate::Form;
 use crate::query::Query;
 
+/// How many warnings go with an answer; kube-apiserver limits them too, by their length.
+const WARNINGS: usize = 100;
+
 /// A request whose URL names a kind, whose user is known and may do it.
 pub(crate) struct Call {
     /// The server.
@@ -55,7 +58,7 @@ impl Call {
     pub(crate) fn warn(&self, text: impl Into<String>) {
         let mut warnings = self.warnings.lock();
         let text = text.into();
-        if !warnings.contains(&text) {
+        if warnings.len() < WARNINGS && !warnings.contains(&text) {
             warnings.push(text);
         }
     }

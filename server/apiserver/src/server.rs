@@ -14,7 +14,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use serde_json::Value;
 use store::Store;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -307,6 +306,23 @@ pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
+/// Drives a connection until it ends, or, once the server stops, until what it is busy with has ended.
+/// The library's two kinds of connections have no trait in common.
+macro_rules! until_stopped {
+    ($serving:ident, $stopping:ident) => {
+        async {
+            let mut serving = $serving;
+            tokio::select! {
+                ended = serving.as_mut() => ended,
+                () = stopped(&mut $stopping) => {
+                    serving.as_mut().graceful_shutdown();
+                    serving.await
+                }
+            }
+        }
+    };
+}
+
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
@@ -346,12 +362,17 @@ async fn connection(
             let polls = Polls::default();
             let stream = Coalesce::new(stream, polls.clone());
             let builder = builder().http2_only();
-            polls
-                .count(serve(builder, stream, service, &mut stopping))
-                .await
+            let serving = builder.serve_connection(TokioIo::new(stream), service);
+            let serving = std::pin::pin!(serving);
+            polls.count(until_stopped!(serving, stopping)).await
         }
         // A stream that may be upgraded, to run a command for example, is not only the connection's.
-        _ => serve(builder(), stream, service, &mut stopping).await,
+        _ => {
+            let builder = builder();
+            let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+            let serving = std::pin::pin!(serving);
+            until_stopped!(serving, stopping).await
+        }
     };
     if let Err(error) = ended {
         tracing::debug!("{peer}: {error}");
@@ -367,31 +388,4 @@ fn builder() -> auto::Builder<TokioExecutor> {
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .max_concurrent_streams(STREAMS);
     builder
-}
-
-/// Answers the requests of a connection, until it or the server ends.
-async fn serve<S, H>(
-    builder: auto::Builder<TokioExecutor>,
-    stream: S,
-    service: H,
-    stopping: &mut watch::Receiver<bool>,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    H: hyper::service::Service<
-            hyper::Request<Incoming>,
-            Response = http::Response<Body>,
-            Error = Infallible,
-            Future: Send + 'static,
-        >,
-{
-    let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    let mut serving = std::pin::pin!(serving);
-    tokio::select! {
-        ended = serving.as_mut() => ended,
-        () = stopped(stopping) => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
-        }
-    }
 }

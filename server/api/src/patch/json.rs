@@ -6,18 +6,75 @@
 use serde_json::Value;
 
 use super::PatchError;
+use crate::wire::json::{MAX_DEPTH, is_deeper};
 
 /// More operations than this are refused.
 const MAX_OPERATIONS: usize = 10_000;
+
+/// All copies of a patch together may make no more than that, in bytes of JSON: kube-apiserver's limit.
+const MAX_COPIED: usize = 3 << 20;
 
 /// The object after all operations; the first that fails fails the patch.
 pub fn apply(object: &Value, patch: &Value) -> Result<Value, PatchError> {
     let operations = decode(patch)?;
     let mut object = object.clone();
+    let mut limits = Limits {
+        copied: 0,
+        levels: MAX_DEPTH,
+    };
     for operation in operations {
+        limits.admit(&mut object, operation)?;
         step(&mut object, operation)?;
     }
     Ok(object)
+}
+
+/// What keeps a small patch from making an object that is too large, or too deep to go through.
+struct Limits {
+    /// Bytes of JSON that copies have added.
+    copied: usize,
+    /// At most so many levels the object has by now.
+    levels: usize,
+}
+
+impl Limits {
+    fn admit(&mut self, object: &mut Value, operation: &Value) -> Result<(), PatchError> {
+        let text = |field: &str| operation[field].as_str().unwrap_or_default();
+        let levels = |path: &str| path.matches('/').count();
+        match text("op") {
+            "add" | "replace" => {
+                let deep = is_deeper(&operation["value"], MAX_DEPTH);
+                if deep || levels(text("path")) > MAX_DEPTH {
+                    return Err(problem("the object would have too many levels".to_owned()));
+                }
+                self.levels = self.levels.max(2 * MAX_DEPTH);
+            }
+            "copy" => {
+                let from = text("from");
+                if let Some((container, key)) = find(object, from)
+                    && let Ok(Some(value)) = get(container, &key, "copy", from)
+                {
+                    self.copied += value.to_string().len();
+                }
+                if self.copied > MAX_COPIED {
+                    return Err(problem(format!(
+                        "Unable to complete the copy, the accumulated size increase of copy is {}, \
+                         exceeding the limit {MAX_COPIED}",
+                        self.copied
+                    )));
+                }
+            }
+            _ => {}
+        }
+        if matches!(text("op"), "copy" | "move") {
+            let deeper = levels(text("path")).saturating_sub(levels(text("from")));
+            self.levels += deeper;
+            if self.levels > 3 * MAX_DEPTH {
+                return Err(problem("the object would have too many levels".to_owned()));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn decode(patch: &Value) -> Result<&[Value], PatchError> {

@@ -47,6 +47,23 @@ pub fn fields(body: &[u8]) -> Vec<String> {
     }
 }
 
+/// How many fields that occur twice are told.
+const MAX_DUPLICATES: usize = 100;
+
+/// Values with more levels than this are neither stored nor made by patches: readers have limits of
+/// their own, and what goes through a value goes down it by recursion.
+pub const MAX_DEPTH: usize = 100;
+
+/// Whether a value has more than that many levels of lists and maps.
+pub fn is_deeper(value: &Value, levels: usize) -> bool {
+    let inside = |inner: &Value| levels == 0 || is_deeper(inner, levels - 1);
+    match value {
+        Value::Array(list) => list.iter().any(inside),
+        Value::Object(fields) => fields.values().any(inside),
+        _ => false,
+    }
+}
+
 /// A step of the path to the value being read. Keys are copied only for containers, not for leaves.
 enum Step {
     Key(String),
@@ -156,6 +173,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
         reader.path.push(Step::Key(String::new()));
         while let Some(key) = access.next_key::<String>()? {
             let twice = fields.contains_key(&key);
+            let twice = twice && reader.duplicates.len() < MAX_DUPLICATES;
             if twice || reader.fields.is_some() {
                 let own = reader.path.pop();
                 let path = reader.at(&key);

@@ -13,7 +13,10 @@ use crate::respond::{self, ListMeta};
 pub(crate) async fn deletecollection(call: &Call, body: &Bytes) -> Result<Response> {
     let options = delete::options(call, body)?;
     let selected = ListOptions::parse(call.kind, &call.namespace, &call.query)?;
-    let objects = list::selected(call, &selected.selection).await?;
+    let mut objects = list::selected(call, &selected.selection).await?;
+    if selected.limit > 0 {
+        objects.truncate(selected.limit);
+    }
     for object in &objects {
         match delete::remove(call, &object.name, &options).await {
             Err(error) if error.reason == "NotFound" => {}

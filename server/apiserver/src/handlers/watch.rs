@@ -35,6 +35,8 @@ use crate::table::{self, Include};
 
 /// How often a watch that wants bookmarks gets one.
 const BOOKMARK: Duration = Duration::from_secs(60);
+/// No watch lasts longer, whatever its client asks for: clocks end.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How much is sent at once, about, and how many events are taken from the ring for it.
 const CHUNK: usize = 64 << 10;
 const EVENTS: usize = 512;
@@ -100,9 +102,9 @@ impl Watcher {
     async fn start(call: &Call, options: WatchOptions, view: View) -> Result<Self> {
         let app = call.app.clone();
         let cache = app.cache.of(call.kind).clone();
-        let timeout = options
-            .timeout
-            .map_or(app.watch_timeout, Duration::from_secs);
+        let timeout = options.timeout.map_or(app.watch_timeout, |seconds| {
+            Duration::from_secs(seconds).min(LONGEST)
+        });
         let now = Instant::now();
         let mut watcher = Self {
             changes: cache.changes(),

@@ -160,6 +160,7 @@ pub(crate) async fn insert(
     own(call, &change, None, &mut new);
     call.kind.prepare_create(&mut new);
     admit(call, Operation::Create, &change, &mut new, None).await?;
+    bounded(&new)?;
     let mut problems = validate::object_meta(resource, call.kind, &new);
     problems.extend(call.kind.validate(&new));
     refuse(resource, meta::name(&new), &problems)?;
@@ -361,6 +362,7 @@ fn subresource(part: Part) -> &'static str {
 }
 
 fn check(call: &Call, part: Part, new: &Value, old: &Value) -> Result<()> {
+    bounded(new)?;
     let resource = call.resource();
     let mut problems = validate::object_meta(resource, call.kind, new);
     problems.extend(validate::object_meta_update(new, old));
@@ -376,6 +378,14 @@ fn check(call: &Call, part: Part, new: &Value, old: &Value) -> Result<()> {
             .for_each(|text| call.warn(text));
     }
     Ok(())
+}
+
+/// What is stored must be readable: by this server after a restart, and by clients inside of lists.
+fn bounded(object: &Value) -> Result<()> {
+    match api::wire::json::is_deeper(object, api::wire::json::MAX_DEPTH) {
+        true => Err(Error::bad_request("exceeded max depth")),
+        false => Ok(()),
+    }
 }
 
 fn refuse(resource: &Resource, name: &str, problems: &[field::Error]) -> Result<()> {

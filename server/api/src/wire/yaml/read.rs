@@ -59,6 +59,8 @@ pub fn documents(text: &str) -> Result<Vec<Document>, Error> {
 /// mapping has twice, the last occurrence counts; the errors tell where.
 pub fn body(text: &str) -> Result<(Value, Vec<Error>), Error> {
     let mut reader = Reader::new(text);
+    // A body is from anybody, and nobody asks where its fields stand.
+    reader.places = false;
     let first = reader.documents(1)?.pop();
     let value = first.map_or(Value::Null, |document| document.value);
     Ok((value, reader.duplicates))
@@ -69,6 +71,8 @@ struct Reader<'a> {
     /// Values by anchor, with the number of values in each.
     anchors: HashMap<usize, (Value, usize)>,
     positions: BTreeMap<String, (usize, usize)>,
+    /// Whether positions are kept.
+    places: bool,
     duplicates: Vec<Error>,
     own: usize,
     aliased: usize,
@@ -92,6 +96,7 @@ impl<'a> Reader<'a> {
             parser: Parser::new_from_str(text),
             anchors: HashMap::new(),
             positions: BTreeMap::new(),
+            places: true,
             duplicates: Vec::new(),
             own: 0,
             aliased: 0,
@@ -166,6 +171,7 @@ impl<'a> Reader<'a> {
         };
         if anchor != 0 {
             let size = self.own + self.aliased - before;
+            self.spend(size, span.start)?;
             self.anchors.insert(anchor, (value.clone(), size));
         }
         Ok(value)
@@ -175,11 +181,18 @@ impl<'a> Reader<'a> {
         let Some((value, size)) = self.anchors.get(&anchor) else {
             return Err(error(at, "anchor value contains itself"));
         };
+        let (value, size) = (value.clone(), *size);
+        self.spend(size, at)?;
+        Ok(value)
+    }
+
+    /// Counts values that are copied, for an anchor or an alias.
+    fn spend(&mut self, size: usize, at: Marker) -> Result<(), Error> {
         self.aliased += size;
-        if self.aliased > ALIAS_BUDGET + 10 * self.own {
-            return Err(error(at, "document contains excessive aliasing"));
+        match self.aliased > ALIAS_BUDGET + 10 * self.own {
+            true => Err(error(at, "document contains excessive aliasing")),
+            false => Ok(()),
         }
-        Ok(value.clone())
     }
 
     fn sequence(&mut self, path: &mut String, depth: usize) -> Result<Value, Error> {
@@ -237,6 +250,9 @@ impl<'a> Reader<'a> {
     }
 
     fn remember(&mut self, path: &str, at: Marker) {
+        if !self.places {
+            return;
+        }
         let position = (at.line(), at.col() + 1);
         self.positions.entry(path.to_owned()).or_insert(position);
     }
