@@ -116,6 +116,14 @@ fn anchors_and_merges_work_within_limits() {
         bomb.push_str(&format!("a{i}: &a{i} [{aliases}]\n"));
     }
     assert!(problem(&bomb).contains("excessive aliasing"));
+    // An anchor copies what it names, also when nothing ever refers to it.
+    let list = "1,".repeat(20_000);
+    let mut nested = String::new();
+    for i in 0..100 {
+        nested.push_str(&format!("&n{i} ["));
+    }
+    let nested = format!("{nested}{list}{}", "]".repeat(100));
+    assert!(problem(&nested).contains("excessive aliasing"));
     assert!(documents(&"[".repeat(100_000)).is_err());
 }
 
