@@ -257,7 +257,11 @@ async fn resource(
     objects: &Objects,
 ) -> Result<Response> {
     let verb = verb(&parts.method, objects, &query).ok_or_else(Error::method_not_allowed)?;
-    permit(app, &user, verb, objects, &query)?;
+    if permit(app, &user, verb, objects, &query).is_err() {
+        // The role, or the pod that a node asks for, may have been committed just now.
+        app.cache.fresh().await?;
+        permit(app, &user, verb, objects, &query)?;
+    }
     let problems = api::meta::name::path_segment(&objects.name);
     if !problems.is_empty() {
         let name = api::field::go_quoted(&objects.name);
