@@ -95,7 +95,7 @@ pub(crate) struct ServerFlags {
     pub(crate) node: NodeFlags,
 }
 
-/// The kubelet's default for Linux.
+/// The kubelet's defaults, but for those of images on a file system of their own.
 const EVICTION_HARD: &str = "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%";
 
 /// The worker on this machine.

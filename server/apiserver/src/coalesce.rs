@@ -80,7 +80,7 @@ impl<S: AsyncWrite + Unpin> Coalesce<S> {
         }
         self.out = 0;
         self.buffer.clear();
-        // A connection that is quiet again needs no memory.
+        // What the buffer has grown beyond its limit is given back.
         if self.buffer.capacity() > CAPACITY {
             self.buffer = Vec::new();
         }

@@ -47,6 +47,7 @@ impl Limits {
                 if deep || levels(text("path")) > MAX_DEPTH {
                     return Err(problem("the object would have too many levels".to_owned()));
                 }
+                // A value at the limit, put at a place at the limit.
                 self.levels = self.levels.max(2 * MAX_DEPTH);
             }
             "copy" => {
