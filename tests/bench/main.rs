@@ -1,10 +1,11 @@
 //! Measures the programs, beside the real kube-apiserver and etcd when their binaries are there.
 //!
 //! ```text
-//! cargo run --release --package tests --bin bench -- [--peer DIR] [--json FILE] [SECTION...]
+//! cargo run --release --package tests --bin bench -- [--peer DIR] [--json FILE] [--profile DIR] [SECTION...]
 //! ```
 //!
-//! `DIR` holds `etcd`, `kube-apiserver` and `kubectl`. The sections are in the list below; without
+//! The peer's directory holds `etcd`, `kube-apiserver` and `kubectl`. With `--profile`, creates and reads
+//! are sampled by `perf`, a file each; programs built with `--profile profiling` have the names. The sections are in the list below; without
 //! one, all are measured. CPU is that of the server's processes, for each operation; the generator
 //! runs on the same cores, so rates are lower bounds.
 
@@ -45,6 +46,7 @@ const SECTIONS: &[(&str, Measure)] = &[
 struct Options {
     peer: Option<PathBuf>,
     json: Option<PathBuf>,
+    profiles: Option<PathBuf>,
     sections: Vec<String>,
 }
 
@@ -66,7 +68,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let mut sides = Sides::new(options.peer);
+    let mut sides = Sides {
+        peer: options.peer,
+        profiles: options.profiles,
+    };
     let mut report = Report::default();
     for (name, measure) in SECTIONS {
         if options.sections.is_empty() || options.sections.iter().any(|s| s == name) {
@@ -90,6 +95,7 @@ fn options(words: Vec<String>) -> Result<Options, String> {
     let mut options = Options {
         peer: None,
         json: None,
+        profiles: None,
         sections: Vec::new(),
     };
     let mut words = words.into_iter();
@@ -102,6 +108,7 @@ fn options(words: Vec<String>) -> Result<Options, String> {
         };
         match word.as_str() {
             "--peer" => options.peer = Some(file()?),
+            "--profile" => options.profiles = Some(file()?),
             "--json" => options.json = Some(file()?),
             section if SECTIONS.iter().any(|(name, _)| *name == section) => {
                 options.sections.push(section.to_owned());

@@ -1,9 +1,12 @@
 //! What processes have used, from `/proc`.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// The CPU seconds of a process and its reaped children, 0 when it is gone.
 pub(crate) fn cpu_seconds(pid: u32) -> f64 {
@@ -37,6 +40,29 @@ fn kib(pid: u32, file: &str, key: &str) -> u64 {
         .find_map(|line| line.strip_prefix(key))
         .and_then(|rest| rest.split_whitespace().next()?.parse().ok())
         .unwrap_or(0)
+}
+
+/// `perf record`, sampling a process.
+pub(crate) struct Recorder(Child);
+
+impl Recorder {
+    /// Samples a process into a file, until [`finish`](Self::finish).
+    pub(crate) fn start(pid: u32, file: &Path) -> Self {
+        let perf = Command::new("perf")
+            .args(["record", "--quiet", "--freq", "1997", "--pid"])
+            .arg(pid.to_string())
+            .arg("--output")
+            .arg(file)
+            .spawn();
+        Self(perf.expect("a profile needs perf (Debian package linux-perf)"))
+    }
+
+    /// Ends the profile.
+    pub(crate) fn finish(mut self) {
+        let pid = Pid::from_raw(self.0.id().cast_signed());
+        kill(pid, Signal::SIGINT).expect("perf runs until it is told to stop");
+        self.0.wait().expect("it is our child");
+    }
 }
 
 /// Runs a command to its end and gives the most memory that it had resident, in bytes.

@@ -63,9 +63,9 @@ pub(crate) fn measure(sides: &mut Sides, report: &mut Report) {
 }
 
 async fn reads(side: &Side) -> Reads {
-    load::create(side, OBJECTS, 64).await;
+    load::drive(side, OBJECTS, 64, load::creating(side)).await;
     let api = side.api.clone();
-    let get = load::drive(side, 20_000, 64, move |number| {
+    let get = load::measure(side, "get", 20_000, 64, move |number| {
         let api = api.clone();
         async move {
             let name = number % OBJECTS;
@@ -73,19 +73,19 @@ async fn reads(side: &Side) -> Reads {
         }
     });
     let get = get.await;
-    let maps = list(side, MAPS).await;
+    let maps = list(side, "list-maps", MAPS).await;
     create_pods(side).await;
     Reads {
         get,
         maps,
-        pods: list(side, PODS).await,
+        pods: list(side, "list-pods", PODS).await,
         resident: side.resident() as f64 / 1e6,
     }
 }
 
-async fn list(side: &Side, path: &'static str) -> Load {
+async fn list(side: &Side, what: &str, path: &'static str) -> Load {
     let api = side.api.clone();
-    load::drive(side, LISTS, 1, move |_| {
+    load::measure(side, what, LISTS, 1, move |_| {
         let api = api.clone();
         async move {
             let bytes = api.fetch(path).await;

@@ -6,7 +6,7 @@ use tests::cluster::Cluster;
 use tests::http::Api;
 
 use crate::peer::Peer;
-use crate::process;
+use crate::process::{self, Recorder};
 
 /// One server to be measured.
 pub(crate) struct Side {
@@ -15,6 +15,8 @@ pub(crate) struct Side {
     url: String,
     kubeconfig: PathBuf,
     pids: Vec<u32>,
+    /// Where profiles go, if they are wanted.
+    profiles: Option<PathBuf>,
 }
 
 impl Side {
@@ -24,7 +26,15 @@ impl Side {
             url: url.to_owned(),
             kubeconfig: kubeconfig.to_owned(),
             pids,
+            profiles: None,
         }
+    }
+
+    /// Starts a profile of the server, if they are wanted.
+    pub(crate) fn record(&self, what: &str) -> Option<Recorder> {
+        let directory = self.profiles.as_ref()?;
+        let file = directory.join(format!("{what}.data"));
+        self.pids.first().map(|&pid| Recorder::start(pid, &file))
     }
 
     /// A client with a connection of its own: servers limit the requests of one, running watches too.
@@ -49,19 +59,20 @@ impl Side {
 pub(crate) struct Sides {
     /// Where the peer's binaries are.
     pub(crate) peer: Option<PathBuf>,
+    /// Where profiles of our server go, if they are wanted.
+    pub(crate) profiles: Option<PathBuf>,
 }
 
 impl Sides {
-    pub(crate) fn new(peer: Option<PathBuf>) -> Self {
-        Self { peer }
-    }
-
     /// Measures our API server, then the peer's, each fresh. Ours brings its controllers along; the
     /// peer's are other programs, which do not run.
     pub(crate) fn each<T>(&self, mut measure: impl FnMut(&Side) -> T) -> (T, Option<T>) {
         let mut cluster = Cluster::start(&["--no-worker", "--no-scheduler"]);
         let pids = vec![cluster.pid()];
-        let ours = measure(&Side::new(&cluster.url, &cluster.kubeconfig(), pids));
+        let ours = measure(&Side {
+            profiles: self.profiles.clone(),
+            ..Side::new(&cluster.url, &cluster.kubeconfig(), pids)
+        });
         // Only its certificates are needed from here on.
         cluster.terminate();
         let peer = self.peer.as_ref().map(|binaries| {

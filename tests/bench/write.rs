@@ -6,7 +6,11 @@ use crate::side::Sides;
 
 pub(crate) fn measure(sides: &mut Sides, report: &mut Report) {
     for (workers, count) in [(1, 1_000), (64, 10_000)] {
-        let (ours, peer) = sides.each(|side| load::run(load::create(side, count, workers)));
+        let what = format!("create-{workers}");
+        let (ours, peer) = sides.each(|side| {
+            let creating = load::creating(side);
+            load::run(load::measure(side, &what, count, workers, creating))
+        });
         let name = |what: &str| format!("create ConfigMap 1 KiB, {workers} writers: {what}");
         let of = |get: fn(&load::Load) -> f64| peer.as_ref().map(get);
         report.add(
