@@ -13,8 +13,9 @@ pub const NODES: &str = "system:nodes";
 
 /// An authenticated user, as `authentication.k8s.io/v1` `UserInfo` has it.
 ///
-/// The in-process client puts one into the extensions of an HTTP request. Extensions don't cross a
-/// network, so one that is present when a request reaches the server can be trusted.
+/// An in-process client puts one into the extensions of its HTTP requests, as an `Arc`, and a connection
+/// the one that its client certificate names. Extensions don't cross a network, so one that is present
+/// when a request reaches the server can be trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserInfo {
     /// The name, `system:serviceaccount:NAMESPACE:NAME` for a service account.

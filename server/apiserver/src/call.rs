@@ -21,7 +21,7 @@ pub(crate) struct Call {
     /// The server.
     pub(crate) app: Arc<App>,
     /// Who asks.
-    pub(crate) user: UserInfo,
+    pub(crate) user: Arc<UserInfo>,
     /// The kind that the URL names.
     pub(crate) kind: &'static dyn Kind,
     /// The namespace in the URL, or empty.

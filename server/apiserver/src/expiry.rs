@@ -39,7 +39,7 @@ pub(crate) async fn run(
                 continue;
             };
             let user = UserInfo::component("system:apiserver", &[MASTERS]);
-            request.extensions_mut().insert(user);
+            request.extensions_mut().insert(Arc::new(user));
             let Ok(response) = router.clone().oneshot(request).await;
             if response.status().is_server_error() {
                 tracing::warn!("an expired object can't be deleted: {}", response.status());

@@ -253,7 +253,7 @@ async fn resource(
     mut parts: Parts,
     query: Query,
     body: Body,
-    user: UserInfo,
+    user: Arc<UserInfo>,
     objects: &Objects,
 ) -> Result<Response> {
     let verb = verb(&parts.method, objects, &query).ok_or_else(Error::method_not_allowed)?;

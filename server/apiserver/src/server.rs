@@ -24,7 +24,7 @@ use crate::admission::Admission;
 use crate::app::App;
 use crate::auth::service_account::Tokens;
 use crate::auth::token_file::TokenFile;
-use crate::auth::{Authenticator, Authorizer, Known, PeerCertificate};
+use crate::auth::{Authenticator, Authorizer, Known, certificate};
 use crate::cache::Cache;
 use crate::coalesce::{Coalesce, Polls};
 use crate::metrics::Metrics;
@@ -245,7 +245,7 @@ async fn make(
         .body(Body::from(object.to_string()))
         .expect("the URL is made of names that the registry and a tested file hold");
     let user = UserInfo::component("system:apiserver", &[MASTERS]);
-    request.extensions_mut().insert(user);
+    request.extensions_mut().insert(Arc::new(user));
     let Ok(response) = router.clone().oneshot(request).await;
     // Another server may have made it meanwhile.
     if response.status().is_success() || response.status() == http::StatusCode::CONFLICT {
@@ -341,12 +341,14 @@ async fn connection(
     };
     let (_, session) = stream.get_ref();
     let certificates = session.peer_certificates().unwrap_or_default();
-    let certificate = certificates.first().map(|c| PeerCertificate(c.to_vec()));
+    // Whom a certificate names is the same for all requests, and reading it would double their price.
+    let user = certificates.first().and_then(|c| certificate::user(c));
+    let user = user.map(Arc::new);
     let local = peer.ip().is_loopback();
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         let extensions = request.extensions_mut();
-        if let Some(certificate) = &certificate {
-            extensions.insert(certificate.clone());
+        if let Some(user) = &user {
+            extensions.insert(Arc::clone(user));
         }
         if local {
             extensions.insert(Local);

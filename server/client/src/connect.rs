@@ -1,5 +1,7 @@
 //! The two ways to the API server: a call in the same process, or HTTPS.
 
+use std::sync::Arc;
+
 use api::auth::UserInfo;
 use http::header::{HeaderValue, USER_AGENT};
 use http::{Request, Response, Uri};
@@ -40,8 +42,9 @@ where
     B::Error: Into<BoxError>,
 {
     let agent = HeaderValue::from_static(user_agent(&user.name));
+    let user = Arc::new(user);
     let service = service.map_request(move |mut request: Request<Body>| {
-        request.extensions_mut().insert(user.clone());
+        request.extensions_mut().insert(Arc::clone(&user));
         request.headers_mut().insert(USER_AGENT, agent.clone());
         request
     });
@@ -118,7 +121,7 @@ mod tests {
         let request = Request::get("/version").body(Body::empty()).expect("valid");
         client.send(request).await.expect("answered");
         let seen = server.requests();
-        assert_eq!(seen[0].user.as_ref(), Some(&user));
+        assert_eq!(seen[0].user.as_deref(), Some(&user));
         assert_eq!(seen[0].agent, "kube-scheduler");
     }
 

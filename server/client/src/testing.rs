@@ -18,7 +18,7 @@ use tokio::sync::watch;
 pub(crate) struct Seen {
     pub(crate) method: String,
     pub(crate) path: String,
-    pub(crate) user: Option<UserInfo>,
+    pub(crate) user: Option<Arc<UserInfo>>,
     pub(crate) agent: String,
     pub(crate) body: Value,
 }
@@ -74,7 +74,7 @@ impl tower::Service<Request<Body>> for Server {
             let seen = Seen {
                 method: parts.method.to_string(),
                 path: parts.uri.path().to_owned(),
-                user: parts.extensions.get::<UserInfo>().cloned(),
+                user: parts.extensions.get::<Arc<UserInfo>>().cloned(),
                 agent: agent.map_or(String::new(), |a| a.to_str().expect("ascii").to_owned()),
                 body: body.clone(),
             };

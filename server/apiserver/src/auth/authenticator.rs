@@ -8,11 +8,7 @@ use http::request::Parts;
 use jiff::Timestamp;
 
 use super::token_file::TokenFile;
-use super::{Known, certificate, service_account};
-
-/// The certificate, in DER, that a connection's client has shown and TLS has verified.
-#[derive(Clone, Debug)]
-pub struct PeerCertificate(pub Vec<u8>);
+use super::{Known, service_account};
 
 /// A request whose credentials are missing or wrong. The client learns no more than `Unauthorized`; the
 /// reason is for the log.
@@ -45,25 +41,22 @@ impl Authenticator {
         }
     }
 
-    /// The user of a request: the in-process caller, or the one that the client certificate names, or
-    /// the one that the bearer token stands for. Nobody else, except that anybody may ask for health.
-    pub fn authenticate(&self, request: &Parts) -> Result<UserInfo, Unauthenticated> {
-        if let Some(user) = request.extensions.get::<UserInfo>() {
-            return Ok(user.clone());
-        }
-        let peer = request.extensions.get::<PeerCertificate>();
-        if let Some(user) = peer.and_then(|peer| certificate::user(&peer.0)) {
-            return Ok(user);
+    /// The user of a request: the one in its extensions (the in-process caller, or whom the connection's
+    /// client certificate names), or the one that the bearer token stands for. Nobody else, except that
+    /// anybody may ask for health.
+    pub fn authenticate(&self, request: &Parts) -> Result<Arc<UserInfo>, Unauthenticated> {
+        if let Some(user) = request.extensions.get::<Arc<UserInfo>>() {
+            return Ok(Arc::clone(user));
         }
         if let Some(token) = bearer_token(request) {
-            return self.token_user(token);
+            return self.token_user(token).map(Arc::new);
         }
         if is_health(request.uri.path()) {
-            return Ok(UserInfo {
+            return Ok(Arc::new(UserInfo {
                 name: "system:anonymous".to_owned(),
                 groups: vec![UNAUTHENTICATED.to_owned()],
                 ..UserInfo::default()
-            });
+            }));
         }
         Err(Unauthenticated {
             reason: "no credentials".to_owned(),
@@ -131,8 +124,8 @@ mod tests {
     fn the_in_process_caller_is_believed_before_any_credential() {
         let authenticator = authenticator("t,alice,1");
         let mut request = request("/api/v1/pods", Some("Bearer t"));
-        let user = UserInfo::component("system:kube-scheduler", &[]);
-        request.extensions.insert(user.clone());
+        let user = Arc::new(UserInfo::component("system:kube-scheduler", &[]));
+        request.extensions.insert(Arc::clone(&user));
         assert_eq!(authenticator.authenticate(&request).unwrap(), user);
     }
 

@@ -8,8 +8,8 @@ use api::auth::{AUTHENTICATED, UserInfo};
 use sha2::{Digest as _, Sha256};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-/// The user of a certificate in DER; `None` when it names none. It takes some microseconds, so a
-/// connection may ask once and keep the answer.
+/// The user of a certificate in DER; `None` when it names none. That takes some
+/// microseconds: a connection asks once.
 pub fn user(der: &[u8]) -> Option<UserInfo> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let subject = certificate.subject();

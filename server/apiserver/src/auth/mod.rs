@@ -27,7 +27,7 @@ mod known;
 use api::auth::{MASTERS, UserInfo};
 use std::sync::Arc;
 
-pub use authenticator::{Authenticator, PeerCertificate, Unauthenticated};
+pub use authenticator::{Authenticator, Unauthenticated};
 pub use known::Known;
 
 /// What a request wants to do.

@@ -70,7 +70,7 @@ impl Cluster {
         }
         let mut request = request.body(Body::from(body.to_owned())).unwrap();
         let admin = UserInfo::component("admin", &[MASTERS]);
-        request.extensions_mut().insert(admin);
+        request.extensions_mut().insert(Arc::new(admin));
         let Ok(response) = self.server.router().oneshot(request).await;
         response
     }
