@@ -11,7 +11,7 @@
 //! the one that put the value before the change, 0 when there was none.
 
 use std::fs;
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, Seek as _, Write as _};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,13 +21,17 @@ use bytes::Bytes;
 use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
 use super::file::{Faults, File};
+use super::log::{Log, Logged};
+use super::stage::Commit;
 use super::view::View;
 use super::{OpenError, Options};
-use crate::Revision;
 use crate::index::Version;
+use crate::{Event, Revision};
 
 /// What `DIR/format` says, and what the `state` table says.
-const FORMAT: &str = "ctld-store 1";
+const FORMAT: &str = "ctld-store 2";
+/// The same without a log.
+const FORMAT_BEFORE: &str = "ctld-store 1";
 const FORMAT_NUMBER: u64 = 1;
 
 /// How long another process may take to let go of the lock.
@@ -77,6 +81,7 @@ pub(super) struct Source {
 /// A store that has been opened.
 pub(super) struct Opened {
     pub(super) database: Database,
+    pub(super) log: Log,
     pub(super) view: View,
     pub(super) source: Source,
     pub(super) state: State,
@@ -133,12 +138,15 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
         // The marker is written last: without it, making the store was not finished.
         ("", _) => {
             create(dir, &path, options).map_err(|error| damaged(&error.to_string()))?;
-            lock.write_all(FORMAT.as_bytes()).map_err(at(&marker))?;
-            lock.sync_all().map_err(at(&marker))?;
+            mark(&mut lock).map_err(at(&marker))?;
             sync_directory(dir).map_err(at(dir))?;
         }
         (FORMAT, true) => {}
-        (FORMAT, false) => return Err(damaged("it is missing")),
+        (FORMAT_BEFORE, true) => {
+            lock.rewind().map_err(at(&marker))?;
+            mark(&mut lock).map_err(at(&marker))?;
+        }
+        (FORMAT | FORMAT_BEFORE, false) => return Err(damaged("it is missing")),
         (other, _) => {
             return Err(OpenError::Format {
                 dir: dir.to_owned(),
@@ -156,10 +164,15 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
     // redb reports most damage as an error, and some by a panic (see `Database::open`).
     let opened = std::panic::catch_unwind(AssertUnwindSafe(|| {
         // Read first without writing to it: a damaged file stays as it is.
-        let (state, view) = load(&source.open_read_only()?)?;
-        Ok::<_, redb::Error>((source.open()?, state, view))
+        let (state, mut view) = load(&source.open_read_only()?)?;
+        let log = dir.join("log");
+        let (log, commits) = Log::open(&log, state.revision, options.faults.clone())?
+            .map_err(redb::Error::Corrupted)?;
+        let database = source.open()?;
+        recover(&database, &mut view, commits)?;
+        Ok::<_, redb::Error>((database, log, state, view))
     }));
-    let (database, state, view) = match opened {
+    let (database, log, state, view) = match opened {
         Ok(Ok(opened)) => opened,
         // redb tells of a file that is too short, or of another kind, as of an error of the disk.
         Ok(Err(redb::Error::Io(error)))
@@ -175,10 +188,17 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
     };
     Ok(Opened {
         database,
+        log,
         view,
         source,
         state,
     })
+}
+
+/// Says which format the directory has.
+fn mark(marker: &mut fs::File) -> std::io::Result<()> {
+    marker.write_all(FORMAT.as_bytes())?;
+    marker.sync_all()
 }
 
 /// Locks the marker. A lock that its owner has let go can live on for a moment in a process that the
@@ -272,8 +292,41 @@ fn load(database: &Database) -> Result<(State, View), redb::Error> {
     Ok((state, view))
 }
 
+/// Shows the commits that the log has and the database does not.
+fn recover(database: &Database, view: &mut View, commits: Vec<Logged>) -> Result<(), redb::Error> {
+    let values = database.begin_read()?.open_table(VALUES)?;
+    for Logged { revision, changes } in commits {
+        let mut events = Vec::with_capacity(changes.len());
+        let mut previous = Vec::with_capacity(changes.len());
+        for (change, value) in changes {
+            let before = match change.previous {
+                Some(location) => match view.unwritten(location) {
+                    Some(value) => Some(value),
+                    // It may have been compacted since.
+                    None => values.get(location)?.and_then(|b| decode_value(b.value())),
+                },
+                None => None,
+            };
+            events.push(Event {
+                key: change.key,
+                value,
+                previous: before,
+                revision,
+                created: change.created,
+            });
+            previous.push(change.previous);
+        }
+        view.publish(&Arc::new(Commit {
+            revision,
+            batch: events.into(),
+            previous,
+        }));
+    }
+    Ok(())
+}
+
 /// A sum that tells damaged bytes from good ones; it withstands no attacker.
-fn sum(bytes: &[u8]) -> u64 {
+pub(super) fn sum(bytes: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |sum: u64, word: u64| (sum ^ word).wrapping_mul(FACTOR).rotate_left(29);
     let (words, rest) = bytes.as_chunks::<8>();
@@ -352,7 +405,8 @@ pub(super) fn decode_changes(bytes: &[u8]) -> Option<Vec<Change>> {
     Some(changes)
 }
 
-fn take<'a, const N: usize>(bytes: &mut &'a [u8]) -> Option<&'a [u8; N]> {
+/// Takes so many bytes off the front.
+pub(super) fn take<'a, const N: usize>(bytes: &mut &'a [u8]) -> Option<&'a [u8; N]> {
     let (taken, rest) = bytes.split_first_chunk::<N>()?;
     *bytes = rest;
     Some(taken)

@@ -6,8 +6,7 @@ use bytes::Bytes;
 use redb::{Database, ReadableTable as _};
 
 use super::format::{
-    CHANGES, Change, State, VALUES, decode_changes, encode_changes, encode_value, set_state,
-    value_length,
+    CHANGES, State, VALUES, decode_changes, encode_changes, encode_value, set_state, value_length,
 };
 use super::stage::Commit;
 use crate::Revision;
@@ -22,8 +21,6 @@ pub(super) struct Job<'a> {
     pub(super) commits: Vec<&'a Commit>,
     /// They may be among the commits.
     pub(super) removed: &'a [Removed],
-    /// Commits after this revision were refused, though the disk may have them: they go.
-    pub(super) undo_after: Option<Revision>,
     pub(super) state: State,
 }
 
@@ -36,10 +33,6 @@ pub(super) fn persist(database: &Database, job: &Job<'_>) -> Result<(), redb::Er
     {
         let mut changes = transaction.open_table(CHANGES)?;
         let mut values = transaction.open_table(VALUES)?;
-        if let Some(last) = job.undo_after {
-            changes.retain_in(last + 1.., |_, _| false)?;
-            values.retain_in((last + 1, 0).., |_, _| false)?;
-        }
         for commit in &job.commits {
             for (index, event) in (0..).zip(commit.batch.iter()) {
                 if let Some(value) = &event.value {
@@ -48,10 +41,8 @@ pub(super) fn persist(database: &Database, job: &Job<'_>) -> Result<(), redb::Er
                     encode_value(value, space.as_mut());
                 }
             }
-            changes.insert(
-                commit.revision,
-                encode_changes(&describe(commit)).as_slice(),
-            )?;
+            let row = encode_changes(&commit.changes());
+            changes.insert(commit.revision, row.as_slice())?;
         }
         let mut by_commit: BTreeMap<Revision, Vec<&Bytes>> = BTreeMap::new();
         for (key, version) in job.removed {
@@ -67,19 +58,6 @@ pub(super) fn persist(database: &Database, job: &Job<'_>) -> Result<(), redb::Er
     set_state(&transaction, job.state)?;
     transaction.commit()?;
     Ok(())
-}
-
-fn describe(commit: &Commit) -> Vec<Change> {
-    (0..)
-        .zip(commit.batch.iter().zip(&commit.previous))
-        .map(|(index, (event, previous))| Change {
-            index,
-            deleted: event.value.is_none(),
-            created: event.created,
-            previous: *previous,
-            key: event.key.clone(),
-        })
-        .collect()
 }
 
 /// Takes keys out of what a commit did, and the commit out when nothing is left of it.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::format::Location;
+use super::format::{Change, Location};
 use super::view::{Shared, Snapshot, Values, read_value};
 use crate::{Batch, Entry, Error, Event, Outcome, Revision, Transaction, Write};
 
@@ -19,6 +19,22 @@ pub(super) struct Commit {
     pub(super) batch: Batch,
     /// Where the value before each event is.
     pub(super) previous: Vec<Option<Location>>,
+}
+
+impl Commit {
+    /// What it does, without the values.
+    pub(super) fn changes(&self) -> Vec<Change> {
+        (0..)
+            .zip(self.batch.iter().zip(&self.previous))
+            .map(|(index, (event, previous))| Change {
+                index,
+                deleted: event.value.is_none(),
+                created: event.created,
+                previous: *previous,
+                key: event.key.clone(),
+            })
+            .collect()
+    }
 }
 
 /// A key's state after the commits of the stage.
@@ -60,9 +76,9 @@ impl<'a> Stage<'a> {
         self.commits.len()
     }
 
-    /// The commits, and the newest revision. Lets go of the disk, which the writer may have to replace.
-    pub(super) fn finish(self) -> (Vec<Commit>, Revision) {
-        (self.commits, self.revision)
+    /// The commits. Lets go of the disk, which the writer may have to replace.
+    pub(super) fn finish(self) -> Vec<Commit> {
+        self.commits
     }
 
     /// Checks a transaction and stages its commit.

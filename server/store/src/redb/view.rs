@@ -26,7 +26,7 @@ pub(super) struct View {
     pub(super) compacted: Revision,
     /// Key → versions → index of the value in its commit.
     pub(super) index: Index<u32>,
-    /// Relaxed commits that are not on disk yet.
+    /// Commits since the last checkpoint: those that the database does not have.
     pub(super) unwritten: BTreeMap<Revision, Arc<Commit>>,
     pub(super) closed: bool,
 }
@@ -63,7 +63,21 @@ impl View {
         }
     }
 
-    /// A value that is not on disk yet.
+    /// Takes in a commit that the database does not have yet.
+    pub(super) fn publish(&mut self, commit: &Arc<Commit>) {
+        for (index, event) in (0..).zip(commit.batch.iter()) {
+            let version = Version {
+                modified: commit.revision,
+                created: event.created,
+                value: event.value.is_some().then_some(index),
+            };
+            self.index.add(event.key.clone(), version);
+        }
+        self.revision = self.revision.max(commit.revision);
+        self.unwritten.insert(commit.revision, Arc::clone(commit));
+    }
+
+    /// A value that is not in the database yet.
     pub(super) fn unwritten(&self, (revision, index): Location) -> Option<Bytes> {
         let event = self.unwritten.get(&revision)?.batch.get(index as usize)?;
         event.value.clone()
@@ -80,7 +94,7 @@ pub(super) fn read_value(values: &Values, location: Location) -> Result<Bytes, E
         .ok_or_else(|| Error::Damaged(format!("value {index} of revision {revision} is damaged")))
 }
 
-/// A version whose value may still be on disk.
+/// A version whose value may be in the database alone.
 struct Found {
     key: Bytes,
     version: Version<u32>,

@@ -1,15 +1,18 @@
 //! The thread that writes.
 //!
 //! ```text
-//!            ┌──────────── gather: wait for requests, take all that wait ◄───────────┐
-//!            ▼                                                                        │
-//!   stage: check each transaction ──► nothing durable: publish from memory ──► answer ┤
-//!            │                                                                        │
-//!            └──► persist: one disk commit ──ok──► publish ──────────────────► answer ┤
-//!                       └──failed──► read-only: reopen for reading ──► answer refused ┘
+//!            ┌─────────── gather: wait for requests, take all that wait ◄──────────┐
+//!            ▼                                                                      │
+//!   stage: check each transaction ──► nothing durable ──────► publish ──► answer ───┤
+//!            │                                                   ▲                  │
+//!            └──► log: one write, one sync ──────ok──────────────┘                  │
+//!                   └──failed──► answer refused ────────────────────────────────────┤
+//!                                                                                   │
+//!   enough in the log, or compaction has removed something: checkpoint ◄────────────┘
 //! ```
 //!
-//! While there is something to compact, each turn takes a bounded step of it along.
+//! While there is something to compact, each turn takes a bounded step of it. When a checkpoint fails, the
+//! database is opened again for reading. After any failure, the next checkpoint that works ends it.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
@@ -20,18 +23,20 @@ use tokio::sync::oneshot;
 
 use super::Options;
 use super::format::{Source, State};
+use super::log::Log;
 use super::persist::{Job, Removed, persist};
 use super::stage::{Commit, Stage};
 use super::view::Shared;
-use crate::index::Version;
 use crate::{Batch, Durability, Error, Outcome, Revision, Transaction};
 
 /// How many transactions share a commit at most.
 const ROUND: usize = 1024;
 /// How many keys and versions a step of compaction looks at.
 const COMPACTION_STEP: usize = 1024;
-/// How many relaxed commits stay in memory at most.
-const UNWRITTEN: usize = 2048;
+/// How many commits make a checkpoint, and how many bytes of them: enough for the database's own work to
+/// be shared by many, and few enough for those that wait meanwhile.
+const UNWRITTEN: usize = 256;
+const LOG: u64 = 4 << 20;
 /// How many revisions are reserved for relaxed commits.
 const RESERVE: u64 = 4096;
 
@@ -58,45 +63,60 @@ struct Failure {
     retry_at: Instant,
 }
 
+/// What the writer keeps safe.
+pub(super) struct Disk {
+    /// How the database is opened again.
+    pub(super) source: Source,
+    pub(super) log: Log,
+    /// What is in the database.
+    pub(super) state: State,
+}
+
 /// The thread's state.
 pub(super) struct Writer {
     shared: Arc<Shared>,
     requests: Receiver<Request>,
     source: Source,
     options: Options,
-    /// What is on disk.
+    log: Log,
+    /// What is in the database.
     state: State,
     /// The key where compaction goes on; `None` when it is done.
     compaction: Option<Bytes>,
     /// What compaction has taken out of the index but the disk still has.
     removed: Vec<Removed>,
-    /// When relaxed commits are written at the latest.
-    flush_at: Option<Instant>,
+    /// When the next checkpoint is due at the latest.
+    checkpoint_at: Option<Instant>,
     /// Whether there have been relaxed commits, so that revisions must be reserved for more.
     relaxed: bool,
     failure: Option<Failure>,
+    /// Whether the database is one that only reads go on from.
+    reopened: bool,
 }
 
 impl Writer {
     pub(super) fn new(
         shared: Arc<Shared>,
         requests: Receiver<Request>,
-        source: Source,
-        state: State,
+        disk: Disk,
         options: Options,
     ) -> Self {
+        let Disk { source, log, state } = disk;
+        let behind = log.revision() > state.revision;
         Self {
             shared,
             requests,
             source,
-            options,
+            log,
             state,
             // What was compacted but not removed before the last stop.
             compaction: (state.compacted > 0).then(Bytes::new),
             removed: Vec::new(),
-            flush_at: None,
+            checkpoint_at: behind.then(|| Instant::now() + options.checkpoint_delay),
+            options,
             relaxed: false,
             failure: None,
+            reopened: false,
         }
     }
 
@@ -112,7 +132,7 @@ impl Writer {
         }
     }
 
-    /// Waits for requests, or for the time to flush, and takes all that wait.
+    /// Waits for requests, or for the time of the checkpoint, and takes all that wait.
     fn gather(&self) -> Round {
         let mut round = Round::default();
         let mut next = self.wait();
@@ -146,10 +166,11 @@ impl Writer {
                 Err(TryRecvError::Disconnected) => gone(),
             };
         }
-        let Some(flush_at) = self.flush_at else {
+        // While the disk refuses writes, the next one who writes tries it again.
+        let Some(due) = self.checkpoint_at.filter(|_| self.failure.is_none()) else {
             return self.requests.recv().ok().or_else(gone);
         };
-        let wait = flush_at.saturating_duration_since(Instant::now());
+        let wait = due.saturating_duration_since(Instant::now());
         match self
             .requests
             .recv_timeout(wait.max(Duration::from_millis(1)))
@@ -174,52 +195,70 @@ impl Writer {
             durable |= writes && !relaxed;
             answers.push((reply, outcome));
         }
-        let (commits, revision) = stage.finish();
-        let compact = round
-            .compact
-            .and_then(|(revision, reply)| self.accept(revision, reply));
-        let compacted = compact.as_ref().map(|(revision, _)| *revision);
-        self.step();
-
-        let needed = durable
-            || compacted.is_some()
-            || !self.removed.is_empty()
-            || revision > self.state.reserved
-            || self.must_flush(commits.len());
+        let commits = stage.finish();
         let commits: Vec<Arc<Commit>> = commits.into_iter().map(Arc::new).collect();
-        let written = match needed || (self.failure.is_some() && !commits.is_empty()) {
-            true => self.write(&commits, compacted).map(|()| true),
-            false => Ok(false),
-        };
-        match &written {
-            Ok(written) => self.publish(&commits, compacted, *written),
-            Err(error) => refuse(&mut answers, error),
+        match self.secure(&commits, durable) {
+            Ok(()) => self.publish(&commits),
+            Err(error) => refuse(&mut answers, &error),
         }
         for (reply, outcome) in answers {
             // Whoever asked may have gone away; the commit stands.
             let _ = reply.send(outcome);
         }
-        if let Some((_, reply)) = compact {
-            let _ = reply.send(written.map(drop));
+        if let Some((revision, reply)) = round.compact {
+            let _ = reply.send(self.compact(revision));
+        }
+        self.step();
+        if self.is_due() {
+            // An error is kept, and told to those who write next.
+            let _ = self.checkpoint(self.state.compacted);
         }
         if let Some(reply) = round.close {
             let _ = reply.send(self.close());
         }
     }
 
-    /// Checks a request to compact, and answers it if there is nothing to do.
-    fn accept(&self, revision: Revision, reply: Reply<()>) -> Option<(Revision, Reply<()>)> {
-        let current = self.shared.revision();
-        let answer = if revision > current {
-            let requested = revision;
-            Err(Error::Future { requested, current })
-        } else if revision <= self.shared.compacted() {
-            Ok(())
-        } else {
-            return Some((revision, reply));
+    /// Makes sure that commits survive a crash as far as they are to: durable ones, and all before them,
+    /// in the log; of relaxed ones at least the revision.
+    fn secure(&mut self, commits: &[Arc<Commit>], durable: bool) -> Result<(), Error> {
+        let Some(last) = commits.last() else {
+            return Ok(());
         };
-        let _ = reply.send(answer);
-        None
+        if self.failure.is_some() {
+            self.checkpoint(self.state.compacted)?;
+        }
+        if durable {
+            let logged = self.log.revision();
+            let earlier: Vec<_> = {
+                let view = self.shared.view.read();
+                let earlier = view.unwritten.range(logged + 1..);
+                earlier.map(|(_, commit)| Arc::clone(commit)).collect()
+            };
+            let all = earlier.iter().chain(commits).map(Arc::as_ref);
+            return match self.log.append(all) {
+                Ok(()) => Ok(()),
+                Err(error) => Err(self.refuse_writes(error.to_string())),
+            };
+        }
+        if last.revision > self.state.reserved.max(self.log.revision()) {
+            return self.checkpoint(self.state.compacted);
+        }
+        Ok(())
+    }
+
+    /// Begins to forget what was superseded up to a revision.
+    fn compact(&mut self, revision: Revision) -> Result<(), Error> {
+        let current = self.shared.revision();
+        if revision > current {
+            let requested = revision;
+            return Err(Error::Future { requested, current });
+        }
+        if revision > self.state.compacted {
+            self.checkpoint(revision)?;
+            self.shared.view.write().compacted = revision;
+            self.compaction = Some(Bytes::new());
+        }
+        Ok(())
     }
 
     /// Takes a step of compaction out of the index.
@@ -236,51 +275,54 @@ impl Writer {
         }
     }
 
-    /// Whether relaxed commits have waited long enough, or are too many.
-    fn must_flush(&self, more: usize) -> bool {
-        let due = self.flush_at.is_some_and(|at| at <= Instant::now());
-        due || self.shared.view.read().unwritten.len() + more > UNWRITTEN
+    /// Whether a checkpoint is to be made: there is enough for one, or it has waited long enough.
+    fn is_due(&self) -> bool {
+        if self.failure.is_some() {
+            return false;
+        }
+        !self.removed.is_empty()
+            || self.checkpoint_at.is_some_and(|at| at <= Instant::now())
+            || self.log.length() >= LOG
+            || self.shared.view.read().unwritten.len() >= UNWRITTEN
     }
 
-    /// Writes to disk: the relaxed commits that are not, the new commits, what compaction removed.
-    fn write(&mut self, commits: &[Arc<Commit>], compacted: Option<Revision>) -> Result<(), Error> {
+    /// Brings the database up to what is published, takes what compaction removed out of it, and begins
+    /// the log anew. After a failure this is how the disk is tried again, once in a while.
+    fn checkpoint(&mut self, compacted: Revision) -> Result<(), Error> {
         if let Some(failure) = &self.failure
             && Instant::now() < failure.retry_at
         {
             return Err(Error::ReadOnly(failure.message.clone()));
         }
-        let (published, unwritten) = {
+        let (revision, unwritten) = {
             let view = self.shared.view.read();
             let unwritten: Vec<_> = view.unwritten.values().cloned().collect();
             (view.revision, unwritten)
         };
-        let revision = commits.last().map_or(published, |c| c.revision);
         let state = State {
             revision,
             reserved: self.reserve(revision),
-            compacted: compacted.unwrap_or(self.state.compacted),
+            compacted,
         };
         let job = Job {
-            commits: unwritten.iter().chain(commits).map(Arc::as_ref).collect(),
+            commits: unwritten.iter().map(Arc::as_ref).collect(),
             removed: &self.removed,
-            undo_after: self.failure.is_some().then(|| {
-                let first = unwritten.first().map(|c| c.revision - 1);
-                first.unwrap_or(published)
-            }),
             state,
         };
-        match self.attempt(&job) {
-            Ok(()) => {
-                if self.failure.take().is_some() {
-                    tracing::info!("the store accepts writes again");
-                }
-                self.state = state;
-                self.removed.clear();
-                self.flush_at = None;
-                Ok(())
-            }
-            Err(error) => Err(self.fail(&error)),
+        if let Err(error) = self.attempt(&job) {
+            self.reopen_for_reading();
+            return Err(self.refuse_writes(error.to_string()));
         }
+        if self.failure.take().is_some() {
+            tracing::info!("the store accepts writes again");
+        }
+        self.reopened = false;
+        self.shared.view.write().unwritten.clear();
+        self.log.restart(revision);
+        self.state = state;
+        self.removed.clear();
+        self.checkpoint_at = None;
+        Ok(())
     }
 
     /// Up to where revisions are reserved once `revision` is on disk.
@@ -295,7 +337,7 @@ impl Writer {
     }
 
     fn attempt(&self, job: &Job<'_>) -> Result<(), redb::Error> {
-        if self.failure.is_none() {
+        if !self.reopened {
             let database = self.shared.database.read();
             let database = database.as_ref().ok_or(redb::Error::DatabaseClosed)?;
             return persist(database, job);
@@ -306,66 +348,54 @@ impl Writer {
         Ok(())
     }
 
-    /// Goes over to refusing writes, with a database that reads go on from.
-    fn fail(&mut self, error: &redb::Error) -> Error {
-        let message = error.to_string();
-        let retry_at = Instant::now() + self.options.retry;
+    /// Goes over to refusing writes, for a while at least.
+    fn refuse_writes(&mut self, message: String) -> Error {
         if self.failure.is_none() {
             tracing::error!(error = %message, "the store refuses writes until the disk takes them again");
-            let mut database = self.shared.database.write();
-            // The old one first: it must not write when it is dropped after the new one has read.
-            *database = None;
-            *database = match self.source.open_read_only() {
-                Ok(reopened) => Some(reopened),
-                Err(error) => {
-                    tracing::error!(%error, "the store can't be read either");
-                    None
-                }
-            };
         }
+        let retry_at = Instant::now() + self.options.retry;
         self.failure = Some(Failure {
             message: message.clone(),
             retry_at,
         });
-        // Relaxed commits that wait are tried again.
-        self.flush_at = self.flush_at.map(|_| retry_at);
         Error::ReadOnly(message)
     }
 
+    /// Replaces a database whose write has failed with one that reads go on from.
+    fn reopen_for_reading(&mut self) {
+        if self.reopened {
+            return;
+        }
+        self.reopened = true;
+        let mut database = self.shared.database.write();
+        // The old one first: it must not write when it is dropped after the new one has read.
+        *database = None;
+        *database = match self.source.open_read_only() {
+            Ok(reopened) => Some(reopened),
+            Err(error) => {
+                tracing::error!(%error, "the store can't be read either");
+                None
+            }
+        };
+    }
+
     /// Shows commits to readers and watches.
-    fn publish(&mut self, commits: &[Arc<Commit>], compacted: Option<Revision>, written: bool) {
+    fn publish(&mut self, commits: &[Arc<Commit>]) {
+        if commits.is_empty() {
+            return;
+        }
         {
             let mut view = self.shared.view.write();
-            if written {
-                view.unwritten.clear();
-            }
-            for commit in commits {
-                for (index, event) in (0..).zip(commit.batch.iter()) {
-                    let version = Version {
-                        modified: commit.revision,
-                        created: event.created,
-                        value: event.value.is_some().then_some(index),
-                    };
-                    view.index.add(event.key.clone(), version);
-                }
-                view.revision = commit.revision;
-                if !written {
-                    view.unwritten.insert(commit.revision, Arc::clone(commit));
-                }
-            }
-            if let Some(compacted) = compacted {
-                view.compacted = compacted;
-                self.compaction = Some(Bytes::new());
-            }
+            commits.iter().for_each(|commit| view.publish(commit));
         }
-        if !written && !commits.is_empty() && self.flush_at.is_none() {
-            self.flush_at = Some(Instant::now() + self.options.relaxed_delay);
+        if self.checkpoint_at.is_none() {
+            self.checkpoint_at = Some(Instant::now() + self.options.checkpoint_delay);
         }
         let batches: Vec<Batch> = commits.iter().map(|c| Arc::clone(&c.batch)).collect();
         self.shared.hub.publish(&batches);
     }
 
-    /// Writes what is not on disk, gives reserved revisions back, and closes the database.
+    /// Writes what is not in the database, gives reserved revisions back, and closes it.
     fn close(&mut self) -> Result<(), Error> {
         let (revision, unwritten) = {
             let view = self.shared.view.read();
@@ -377,7 +407,7 @@ impl Writer {
             if let Some(failure) = &mut self.failure {
                 failure.retry_at = Instant::now();
             }
-            self.write(&[], None)
+            self.checkpoint(self.state.compacted)
         } else {
             Ok(())
         };

@@ -10,6 +10,7 @@ mod writes;
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use store::{Compare, Durability, Outcome, Revision, Store, Transaction, Write};
@@ -35,11 +36,22 @@ fn memory() -> Subject {
     }
 }
 
-fn redb() -> Subject {
+/// With everything in the log and in memory.
+fn redb_logged() -> Subject {
+    redb(Duration::from_secs(300))
+}
+
+/// With a checkpoint after every commit.
+fn redb_checkpointed() -> Subject {
+    redb(Duration::ZERO)
+}
+
+fn redb(checkpoint_delay: Duration) -> Subject {
     let dir = tempfile::tempdir().expect("a directory can be made");
     let options = store::redb::Options {
         // Each commit waits for the disk, and a slow watcher is as many behind as this.
         watch_capacity: 250,
+        checkpoint_delay,
         ..store::redb::Options::default()
     };
     let store = store::redb::Redb::open(dir.path(), options).expect("a new store can be opened");
@@ -68,7 +80,8 @@ macro_rules! suite {
 
 suite! {
     memory: crate::memory();
-    redb: crate::redb();
+    redb_logged: crate::redb_logged();
+    redb_checkpointed: crate::redb_checkpointed();
     => {
         reads:
             a_new_store_is_empty_at_revision_zero

@@ -3,13 +3,18 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
+use store::redb::{Options, Redb};
 use store::{Durability, Store as _};
 
 use crate::{open, put, value, write};
 
-/// Tells the child, which is this same test program, where to write.
+/// Tells the child, which is this same test program, where to write, and after how many milliseconds
+/// checkpoints are due.
 const DIRECTORY: &str = "STORE_CRASH_TEST_DIRECTORY";
+const DELAY: &str = "STORE_CRASH_TEST_DELAY";
 const WRITERS: usize = 8;
 const KILLS: usize = 12;
 
@@ -21,10 +26,15 @@ fn writes_until_it_is_killed() {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
     runtime.block_on(async {
-        let store = std::sync::Arc::new(open(Path::new(&dir)));
+        let delay = std::env::var(DELAY).unwrap().parse().unwrap();
+        let options = Options {
+            checkpoint_delay: Duration::from_millis(delay),
+            ..Options::default()
+        };
+        let store = Arc::new(Redb::open(Path::new(&dir), options).unwrap());
         let mut tasks = tokio::task::JoinSet::new();
         for writer in 0..WRITERS {
-            let store = std::sync::Arc::clone(&store);
+            let store = Arc::clone(&store);
             tasks.spawn(async move {
                 let key = format!("writer-{writer}");
                 let start = value(&store, &key).await.map_or(0, |v| v.parse().unwrap());
@@ -42,24 +52,45 @@ fn writes_until_it_is_killed() {
     });
 }
 
-fn start(dir: &Path) -> Child {
+fn start(dir: &Path, delay: u64) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "crash::writes_until_it_is_killed", "--nocapture"])
         .env(DIRECTORY, dir)
+        .env(DELAY, delay.to_string())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap()
 }
 
+fn copy(dir: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    copy
+}
+
 #[tokio::test]
 async fn a_kill_loses_nothing_acknowledged() {
+    kill_again_and_again(300_000).await;
+}
+
+#[tokio::test]
+async fn a_kill_among_checkpoints_loses_nothing_acknowledged() {
+    kill_again_and_again(1).await;
+}
+
+/// Kills a child that writes, and looks for what it has acknowledged: every other time in a copy, so that
+/// the next child finds what the last one left, and else what closing the store made of it.
+async fn kill_again_and_again(checkpoint_delay: u64) {
     let dir = tempfile::tempdir().unwrap();
     let mut acknowledged = [0_u64; WRITERS];
     let mut newest = 0;
     let mut count = 0;
     for kill in 0..KILLS {
-        let mut child = start(dir.path());
+        let mut child = start(dir.path(), checkpoint_delay);
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         for (seen, line) in lines.enumerate() {
             let line = line.unwrap();
@@ -79,7 +110,11 @@ async fn a_kill_loses_nothing_acknowledged() {
         }
         child.wait().unwrap();
 
-        let store = open(dir.path());
+        let copy = copy(dir.path());
+        let store = match kill % 2 {
+            0 => open(dir.path()),
+            _ => open(copy.path()),
+        };
         assert!(
             store.revision() >= newest,
             "a revision can be given out twice"

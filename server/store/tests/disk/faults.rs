@@ -10,6 +10,9 @@ use store::{Durability, Error, Store as _};
 
 use crate::{open, put, value, write};
 
+/// A checkpoint that no test waits for.
+const LATER: Duration = Duration::from_secs(300);
+
 /// Fails one kind of operation while it is told to.
 #[derive(Debug)]
 struct Broken {
@@ -26,7 +29,7 @@ impl Faults for Broken {
     }
 }
 
-async fn reads_go_on_while(operation: Operation) {
+async fn reads_go_on_while(operation: Operation, checkpoint_delay: Duration) {
     let dir = tempfile::tempdir().unwrap();
     let faults = Arc::new(Broken {
         operation,
@@ -34,6 +37,7 @@ async fn reads_go_on_while(operation: Operation) {
     });
     let options = Options {
         retry: Duration::ZERO,
+        checkpoint_delay,
         faults: Some(Arc::clone(&faults) as Arc<dyn Faults>),
         ..Options::default()
     };
@@ -72,10 +76,47 @@ async fn reads_go_on_while(operation: Operation) {
 
 #[tokio::test]
 async fn reads_go_on_while_the_disk_is_full() {
-    reads_go_on_while(Operation::Write).await;
+    reads_go_on_while(Operation::Write, LATER).await;
 }
 
 #[tokio::test]
 async fn reads_go_on_while_the_disk_does_not_sync() {
-    reads_go_on_while(Operation::Sync).await;
+    reads_go_on_while(Operation::Sync, LATER).await;
+}
+
+#[tokio::test]
+async fn reads_go_on_while_the_disk_is_full_for_what_is_in_the_database() {
+    reads_go_on_while(Operation::Write, Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn reads_go_on_while_the_disk_does_not_sync_what_is_in_the_database() {
+    reads_go_on_while(Operation::Sync, Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn a_commit_whose_checkpoint_fails_is_there_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let faults = Arc::new(Broken {
+        operation: Operation::Sync,
+        now: AtomicBool::new(false),
+    });
+    let options = Options {
+        retry: Duration::ZERO,
+        faults: Some(Arc::clone(&faults) as Arc<dyn Faults>),
+        ..Options::default()
+    };
+    let store = Redb::open(dir.path(), options).unwrap();
+    write(&store, "a", "1").await.unwrap();
+    faults.now.store(true, Ordering::SeqCst);
+    // Compaction begins with a checkpoint.
+    let refused = store.compact(1).await;
+    assert!(matches!(refused, Err(Error::ReadOnly(_))), "{refused:?}");
+    assert_eq!(value(&store, "a").await.unwrap(), "1");
+    // As after a crash: closing can't write anything either.
+    assert!(store.close().await.is_err());
+    drop(store);
+    let store = open(dir.path());
+    assert_eq!(value(&store, "a").await.unwrap(), "1");
+    assert_eq!(store.compacted(), 0);
 }

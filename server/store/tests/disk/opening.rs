@@ -50,11 +50,65 @@ async fn a_directory_is_open_once() {
 async fn another_format_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(dir.path()));
-    fs::write(dir.path().join("format"), "ctld-store 2").unwrap();
+    fs::write(dir.path().join("format"), "ctld-store 3").unwrap();
     let error = Redb::open(dir.path(), Options::default()).unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, OpenError::Format { .. }), "{text}");
-    assert!(text.contains("\"ctld-store 2\""), "{text}");
+    assert!(text.contains("\"ctld-store 3\""), "{text}");
+}
+
+#[tokio::test]
+async fn a_directory_from_before_there_was_a_log_is_taken_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    write(&store, "a", "1").await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let marker = dir.path().join("format");
+    fs::write(&marker, "ctld-store 1").unwrap();
+    fs::remove_file(dir.path().join("log")).unwrap();
+    assert_eq!(value(&open(dir.path()), "a").await.unwrap(), "1");
+    assert_eq!(fs::read_to_string(&marker).unwrap(), "ctld-store 2");
+}
+
+#[tokio::test]
+async fn what_only_the_log_has_is_read_and_watched_and_a_hole_in_it_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    for n in 0..5 {
+        write(&store, "a", &n.to_string()).await.unwrap();
+    }
+    // As a crash leaves it: closing would make a checkpoint.
+    let crashed = tempfile::tempdir().unwrap();
+    for name in ["format", "log", "store.redb"] {
+        fs::copy(dir.path().join(name), crashed.path().join(name)).unwrap();
+    }
+    store.close().await.unwrap();
+    let log = crashed.path().join("log");
+    let good = fs::read(&log).unwrap();
+    let mut hole = good.clone();
+    hole[2 * 512..3 * 512].fill(0);
+    fs::write(&log, &hole).unwrap();
+    let error = Redb::open(crashed.path(), Options::default()).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, OpenError::Damaged { .. }), "{text}");
+    assert!(
+        text.contains("its log: commits between 2 and 4 can't be read"),
+        "{text}"
+    );
+    assert!(fs::read(&log).unwrap() == hole, "it was changed");
+
+    fs::write(&log, &good).unwrap();
+    let store = open(crashed.path());
+    assert_eq!(store.revision(), 5);
+    assert_eq!(value(&store, "a").await.unwrap(), "4");
+    let mut watch = store.watch(b"a", 2).await.unwrap();
+    for (revision, before) in [(3, "1"), (4, "2"), (5, "3")] {
+        let batch = watch.batches.recv().await.unwrap();
+        assert_eq!(batch[0].revision, revision);
+        assert_eq!(batch[0].previous.as_ref().unwrap(), before);
+    }
+    assert_eq!(write(&store, "a", "next").await.unwrap(), 6);
 }
 
 #[tokio::test]
