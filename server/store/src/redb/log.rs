@@ -5,14 +5,15 @@
 //! moves some hundred of them into the database at once. The file is then written from its start again.
 //!
 //! ```text
-//! DIR/log   records, each at a multiple of 512 bytes
+//! DIR/log   records, each at a multiple of 4096 bytes
 //! record    "ctldlog1" | length u32 | sum u64 | base u64 | its commits        sum and length: from the base on
 //! commit    revision u64 | length u32 | what it did, as in `changes` | for each value: length u32 | value
 //! ```
 //!
 //! `base` is the revision of the checkpoint before the record: it tells records from those of the last time
 //! around. A crash can leave the last record incomplete; nobody has been told of its commits, so it is left
-//! out. An incomplete record with complete ones behind it is damage.
+//! out. An incomplete record with complete ones behind it is damage, and so is one from after a checkpoint
+//! that the database does not know of.
 
 use std::io;
 use std::path::Path;
@@ -29,15 +30,27 @@ use crate::Revision;
 const MAGIC: [u8; 8] = *b"ctldlog1";
 /// Magic, length, sum.
 const HEAD: usize = 8 + 4 + 8;
-/// A disk writes a sector as a whole or not at all: a record in its own sectors can't spoil another.
-const SECTOR: usize = 512;
+/// The kernel, and many a disk, writes no less than this: a record in blocks of its own can't spoil another.
+const BLOCK: usize = 4096;
 /// A longer file than this is given back after a checkpoint.
 const KEPT: u64 = 16 << 20;
+/// And of a longer buffer than this, what is longer.
+const BUFFER: usize = 128 << 10;
 
 /// A commit as the log has it: each change, and the value it put.
 pub(super) struct Logged {
     pub(super) revision: Revision,
     pub(super) changes: Vec<(Change, Option<Bytes>)>,
+}
+
+/// Why a log can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It can't be believed.
+    #[error("{0}")]
+    Damaged(String),
 }
 
 /// The file, open for writing.
@@ -50,37 +63,43 @@ pub(super) struct Log {
     base: Revision,
     /// The last revision in it, or the base.
     revision: Revision,
+    /// Whether a record may stand at the position whose commits have been refused.
+    spoilt: bool,
     /// The space that records are put together in.
     buffer: Vec<u8>,
 }
 
 impl Log {
-    /// Opens the log of a database at `base`, making it if there is none, and reads what it has that the
-    /// database does not. The inner error says how it is damaged.
+    /// Makes an empty one, in place of any that is there. Its directory is not synced.
+    pub(super) fn create(path: &Path) -> io::Result<()> {
+        std::fs::File::create(path)?.sync_all()
+    }
+
+    /// Opens the log of a database at `base`, and reads what it has that the database does not. That is
+    /// on the disk when this returns.
     pub(super) fn open(
         path: &Path,
         base: Revision,
         faults: Option<Arc<dyn Faults>>,
-    ) -> io::Result<Result<(Self, Vec<Logged>), String>> {
-        let mut options = std::fs::OpenOptions::new();
-        options
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
+    ) -> Result<(Self, Vec<Logged>), Refused> {
         let bytes = std::fs::read(path)?;
-        let (commits, position) = match read(&bytes, base) {
-            Ok(read) => read,
-            Err(problem) => return Ok(Err(format!("its log: {problem}"))),
-        };
+        let (commits, position) = read(&bytes, base).map_err(Refused::Damaged)?;
+        let file = File::read_write(path, faults)?;
+        if position > 0 {
+            // It may have been read from the kernel's memory alone, in which pages of a sync that failed
+            // stay as if they had been written: they are only written when they are written to.
+            file.write(0, &bytes[..position])?;
+            file.sync_data()?;
+        }
         let log = Self {
-            file: File::read_write(path, faults)?,
-            position,
+            file,
+            position: position as u64,
             base,
             revision: commits.last().map_or(base, |commit| commit.revision),
+            spoilt: false,
             buffer: Vec::new(),
         };
-        Ok(Ok((log, commits)))
+        Ok((log, commits))
     }
 
     /// The last revision that is safe here or in the database.
@@ -93,45 +112,53 @@ impl Log {
         self.position
     }
 
-    /// Appends commits and returns when they are on the disk. After an error it is as before, and they may
-    /// be there or not: the next record takes their place.
+    /// Appends commits and returns when they are on the disk. After an error they may be there or not, and
+    /// nothing can be appended before the next [`restart`](Self::restart).
     pub(super) fn append<'a>(
         &mut self,
         commits: impl Iterator<Item = &'a Commit>,
     ) -> io::Result<()> {
         let mut last = self.revision;
-        self.buffer.clear();
-        self.buffer.resize(HEAD, 0);
-        self.buffer.extend_from_slice(&self.base.to_le_bytes());
+        let mut record = std::mem::take(&mut self.buffer);
+        record.clear();
+        record.resize(HEAD, 0);
+        record.extend_from_slice(&self.base.to_le_bytes());
         for commit in commits {
-            encode(&mut self.buffer, commit);
+            encode(&mut record, commit);
             last = commit.revision;
         }
-        let (head, body) = self.buffer.split_at_mut(HEAD);
+        let (head, body) = record.split_at_mut(HEAD);
         head[..8].copy_from_slice(&MAGIC);
         head[8..12].copy_from_slice(&length(body.len()).to_le_bytes());
         head[12..].copy_from_slice(&sum(body).to_le_bytes());
-        let padded = self.buffer.len().next_multiple_of(SECTOR);
-        self.buffer.resize(padded, 0);
-        self.file.write(self.position, &self.buffer)?;
+        record.resize(record.len().next_multiple_of(BLOCK), 0);
+        self.spoilt = true;
+        self.file.write(self.position, &record)?;
         self.file.sync_data()?;
-        self.position += padded as u64;
+        self.spoilt = false;
+        self.position += record.len() as u64;
         self.revision = last;
-        // What a large round has taken is given back.
-        self.buffer.shrink_to(SECTOR << 8);
+        if record.capacity() <= BUFFER {
+            self.buffer = record;
+        }
         Ok(())
     }
 
-    /// Starts over: the database has everything up to `base`.
-    pub(super) fn restart(&mut self, base: Revision) {
+    /// Starts over: the database has everything up to `base`, except what was refused.
+    pub(super) fn restart(&mut self, base: Revision) -> io::Result<()> {
+        if self.spoilt {
+            // If nothing was committed since, this record would be taken for one after the checkpoint.
+            self.file.write(self.position, &[0; BLOCK])?;
+            self.file.sync_data()?;
+            self.spoilt = false;
+        }
+        if self.file.len()? > KEPT {
+            self.file.set_len(0)?;
+        }
         self.base = base;
         self.revision = base;
-        if self.position > KEPT
-            && let Err(error) = self.file.set_len(0)
-        {
-            tracing::debug!(%error, "the log stays as long as it is");
-        }
         self.position = 0;
+        Ok(())
     }
 }
 
@@ -149,49 +176,68 @@ fn encode(out: &mut Vec<u8>, commit: &Commit) {
 fn length(bytes: usize) -> u32 {
     bytes
         .try_into()
-        .expect("a round holds some thousand values of 3 MiB at most")
+        .expect("a round is bounded far below 4 GiB")
 }
 
 /// The commits of a log behind a database at `base`, and where the next record goes.
-fn read(bytes: &[u8], base: Revision) -> Result<(Vec<Logged>, u64), String> {
+fn read(bytes: &[u8], base: Revision) -> Result<(Vec<Logged>, usize), String> {
     let mut commits: Vec<Logged> = Vec::new();
     let mut position = 0;
-    while let Some((mut record, end)) = record(bytes, position, base) {
-        position = end;
-        while !record.is_empty() {
-            let commit = decode(&mut record).filter(|commit| {
+    while let Some(mut record) = record(bytes, position).filter(|record| record.base == base) {
+        while !record.body.is_empty() {
+            let commit = decode(&mut record.body).filter(|commit| {
                 let before = commits.last().map_or(base, |before| before.revision);
                 commit.revision > before
             });
             commits.push(commit.ok_or("a record contradicts itself")?);
         }
+        position = record.end;
     }
     let last = commits.last().map_or(base, |commit| commit.revision);
-    let behind = (position..bytes.len()).step_by(SECTOR);
-    let lost = behind.skip(1).find_map(|at| {
-        let (mut record, _) = record(bytes, at, base)?;
-        decode(&mut record).filter(|commit| commit.revision > last)
-    });
-    match lost {
-        Some(commit) => Err(format!(
-            "commits between {last} and {} can't be read",
-            commit.revision
-        )),
-        None => Ok((commits, position as u64)),
+    for at in (position..bytes.len()).step_by(BLOCK) {
+        let Some(mut record) = record(bytes, at).filter(|record| record.base >= base) else {
+            continue;
+        };
+        let from = record.base;
+        if from > base {
+            return Err(format!(
+                "it goes on from revision {from}, and the database ends at {base}"
+            ));
+        }
+        if let Some(commit) = decode(&mut record.body).filter(|c| c.revision > last) {
+            let found = commit.revision;
+            return Err(format!("what is between {last} and {found} can't be read"));
+        }
     }
+    Ok((commits, position))
 }
 
-/// The commits of a complete record with this base, and where the next one starts.
-fn record(bytes: &[u8], at: usize, base: Revision) -> Option<(&[u8], usize)> {
+/// A complete record.
+struct Record<'a> {
+    base: Revision,
+    /// Its commits.
+    body: &'a [u8],
+    /// Where the next one starts.
+    end: usize,
+}
+
+/// The record at a place, if a complete one is there.
+fn record(bytes: &[u8], at: usize) -> Option<Record<'_>> {
     let mut rest = bytes.get(at..)?;
-    let magic: &[u8; 8] = take(&mut rest)?;
-    let length = u32::from_le_bytes(*take(&mut rest)?) as usize;
-    let expected = u64::from_le_bytes(*take(&mut rest)?);
-    let mut body = rest.get(..length).filter(|_| *magic == MAGIC)?;
-    if sum(body) != expected || u64::from_le_bytes(*take(&mut body)?) != base {
+    if *take::<8>(&mut rest)? != MAGIC {
         return None;
     }
-    Some((body, (at + HEAD + length).next_multiple_of(SECTOR)))
+    let length = u32::from_le_bytes(*take(&mut rest)?) as usize;
+    let expected = u64::from_le_bytes(*take(&mut rest)?);
+    let mut body = rest.get(..length)?;
+    if sum(body) != expected {
+        return None;
+    }
+    Some(Record {
+        base: u64::from_le_bytes(*take(&mut body)?),
+        body,
+        end: (at + HEAD + length).next_multiple_of(BLOCK),
+    })
 }
 
 fn decode(bytes: &mut &[u8]) -> Option<Logged> {
@@ -240,11 +286,12 @@ mod tests {
         }
     }
 
-    /// A log with two records, of revisions 11 and 12, and 13, that span some sectors.
+    /// A log with two records, of revisions 11 and 12, and 13, of two blocks each.
     fn written(path: &Path) -> Log {
-        let (mut log, commits) = Log::open(path, 10, None).unwrap().unwrap();
+        Log::create(path).unwrap();
+        let (mut log, commits) = Log::open(path, 10, None).unwrap();
         assert!(commits.is_empty());
-        let value = "v".repeat(700);
+        let value = "v".repeat(6000);
         log.append([&commit(11, &value), &commit(12, "")].into_iter())
             .unwrap();
         log.append([&commit(13, &value)].into_iter()).unwrap();
@@ -252,7 +299,7 @@ mod tests {
     }
 
     fn revisions(path: &Path, base: Revision) -> Result<Vec<Revision>, String> {
-        let (_, commits) = Log::open(path, base, None).unwrap()?;
+        let (_, commits) = Log::open(path, base, None).map_err(|e| e.to_string())?;
         Ok(commits.iter().map(|commit| commit.revision).collect())
     }
 
@@ -261,13 +308,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         drop(written(&path));
-        let (mut log, commits) = Log::open(&path, 10, None).unwrap().unwrap();
+        let (mut log, commits) = Log::open(&path, 10, None).unwrap();
         let [(put, value), (deleted, none)] = commits[0].changes.as_slice() else {
             panic!("two changes were made");
         };
         assert_eq!(
             (&put.key[..], value.as_ref().unwrap().len()),
-            (&b"/a"[..], 700)
+            (&b"/a"[..], 6000)
         );
         assert!(deleted.deleted && none.is_none());
         assert_eq!(deleted.previous, Some((3, 1)));
@@ -281,7 +328,7 @@ mod tests {
         let path = dir.path().join("log");
         let mut log = written(&path);
         assert!(revisions(&path, 13).unwrap().is_empty());
-        log.restart(13);
+        log.restart(13).unwrap();
         log.append([&commit(14, "x")].into_iter()).unwrap();
         // The record of 13 stands behind it still.
         assert_eq!(revisions(&path, 13).unwrap(), [14]);
@@ -293,22 +340,13 @@ mod tests {
         let path = dir.path().join("log");
         drop(written(&path));
         let good = std::fs::read(&path).unwrap();
-        let second = good.len() - 2 * SECTOR;
-        for length in second..good.len() - SECTOR {
+        let second = 2 * BLOCK;
+        for length in (second..good.len() - BLOCK).step_by(7) {
             std::fs::write(&path, &good[..length]).unwrap();
             assert_eq!(revisions(&path, 10).unwrap(), [11, 12], "{length} bytes");
         }
-        for at in [
-            0,
-            9,
-            13,
-            21,
-            600,
-            second,
-            second + 9,
-            second + 13,
-            second + 600,
-        ] {
+        let places = [0, 9, 13, 21, 5000];
+        for at in places.into_iter().chain(places.map(|at| second + at)) {
             let mut spoilt = good.clone();
             spoilt[at] ^= 1;
             std::fs::write(&path, &spoilt).unwrap();
@@ -318,5 +356,28 @@ mod tests {
                 false => assert_eq!(read.unwrap(), [11, 12], "byte {at}"),
             }
         }
+    }
+
+    #[test]
+    fn a_log_of_a_newer_database_is_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        drop(written(&path));
+        let read = revisions(&path, 9).unwrap_err();
+        assert_eq!(
+            read,
+            "it goes on from revision 10, and the database ends at 9"
+        );
+    }
+
+    #[test]
+    fn a_long_file_is_given_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut log = written(&path);
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(KEPT + 1).unwrap();
+        log.restart(13).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 0);
     }
 }

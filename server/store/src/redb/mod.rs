@@ -28,7 +28,8 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `format` | the directory, the tables and their encoding |
+//! | `open` | the directory, and opening what is in it |
+//! | `format` | the tables and their encoding |
 //! | `file` | the file under redb: real, or with its writes kept in memory |
 //! | `log` | appending to the log, and reading it after a crash |
 //! | `view` | what readers see, and reading values |
@@ -39,6 +40,7 @@
 mod file;
 mod format;
 mod log;
+mod open;
 mod persist;
 mod stage;
 mod view;
@@ -116,12 +118,12 @@ pub enum OpenError {
         /// What it would have to say.
         known: String,
     },
-    /// The database can't be read.
+    /// The database, or its log, can't be read.
     #[error(
-        "the database {path} is damaged ({problem}); it has not been changed. Restore it from a backup, or move {dir} away to start an empty cluster"
+        "the database {path} is damaged ({problem}); it has not been changed. Restore {dir} from a backup, or move it away to start an empty cluster"
     )]
     Damaged {
-        /// The database.
+        /// The damaged file.
         path: PathBuf,
         /// Its directory.
         dir: PathBuf,
@@ -141,7 +143,7 @@ pub struct Redb {
 impl Redb {
     /// Opens the store in a directory, or makes one if the directory is empty or not there.
     pub fn open(dir: &Path, options: Options) -> Result<Self, OpenError> {
-        let opened = format::open(dir, &options)?;
+        let opened = open::open(dir, &options)?;
         let shared = Arc::new(Shared::new(opened.database, opened.view, &options));
         let (requests, received) = mpsc::channel();
         let writer = Writer::new(

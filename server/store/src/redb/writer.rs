@@ -22,15 +22,18 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::Options;
-use super::format::{Source, State};
+use super::format::State;
 use super::log::Log;
+use super::open::Source;
 use super::persist::{Job, Removed, persist};
 use super::stage::{Commit, Stage};
 use super::view::Shared;
-use crate::{Batch, Durability, Error, Outcome, Revision, Transaction};
+use crate::{Batch, Durability, Error, Outcome, Revision, Transaction, Write};
 
-/// How many transactions share a commit at most.
+/// How many transactions share a commit at most, and after how many bytes of values there is no room for
+/// another.
 const ROUND: usize = 1024;
+const ROUND_BYTES: usize = 16 << 20;
 /// How many keys and versions a step of compaction looks at.
 const COMPACTION_STEP: usize = 1024;
 /// How many commits make a checkpoint, and how many bytes of them: enough for the database's own work to
@@ -48,6 +51,9 @@ pub(super) enum Request {
     Compact(Revision, Reply<()>),
     Close(Reply<()>),
 }
+
+/// An answer that waits, and whether it depends on the commits of its round.
+type Answer = (Reply<Outcome>, Result<Outcome, Error>, bool);
 
 /// What one turn of the loop does.
 #[derive(Default)]
@@ -135,10 +141,14 @@ impl Writer {
     /// Waits for requests, or for the time of the checkpoint, and takes all that wait.
     fn gather(&self) -> Round {
         let mut round = Round::default();
+        let mut bytes = 0;
         let mut next = self.wait();
         while let Some(request) = next {
             match request {
-                Request::Commit(transaction, reply) => round.commits.push((transaction, reply)),
+                Request::Commit(transaction, reply) => {
+                    bytes += size(&transaction);
+                    round.commits.push((transaction, reply));
+                }
                 Request::Compact(revision, reply) => {
                     round.compact = Some((revision, reply));
                     break;
@@ -148,7 +158,7 @@ impl Writer {
                     break;
                 }
             }
-            if round.commits.len() == ROUND {
+            if round.commits.len() == ROUND || bytes > ROUND_BYTES {
                 break;
             }
             next = self.requests.try_recv().ok();
@@ -166,8 +176,7 @@ impl Writer {
                 Err(TryRecvError::Disconnected) => gone(),
             };
         }
-        // While the disk refuses writes, the next one who writes tries it again.
-        let Some(due) = self.checkpoint_at.filter(|_| self.failure.is_none()) else {
+        let Some(due) = self.due() else {
             return self.requests.recv().ok().or_else(gone);
         };
         let wait = due.saturating_duration_since(Instant::now());
@@ -193,7 +202,8 @@ impl Writer {
             let writes = stage.len() > before;
             self.relaxed |= writes && relaxed;
             durable |= writes && !relaxed;
-            answers.push((reply, outcome));
+            // An answer after the first commit may tell of what that one does.
+            answers.push((reply, outcome, stage.len() > 0));
         }
         let commits = stage.finish();
         let commits: Vec<Arc<Commit>> = commits.into_iter().map(Arc::new).collect();
@@ -201,7 +211,7 @@ impl Writer {
             Ok(()) => self.publish(&commits),
             Err(error) => refuse(&mut answers, &error),
         }
-        for (reply, outcome) in answers {
+        for (reply, outcome, _) in answers {
             // Whoever asked may have gone away; the commit stands.
             let _ = reply.send(outcome);
         }
@@ -275,15 +285,23 @@ impl Writer {
         }
     }
 
+    /// When a checkpoint is to be made if nothing happens.
+    fn due(&self) -> Option<Instant> {
+        let at = self.checkpoint_at?;
+        // Whatever could not be written is tried again, not only by those who write next.
+        let retry_at = self.failure.as_ref().map(|failure| failure.retry_at);
+        Some(at.max(retry_at.unwrap_or(at)))
+    }
+
     /// Whether a checkpoint is to be made: there is enough for one, or it has waited long enough.
     fn is_due(&self) -> bool {
-        if self.failure.is_some() {
-            return false;
+        if self.due().is_some_and(|due| due <= Instant::now()) {
+            return true;
         }
-        !self.removed.is_empty()
-            || self.checkpoint_at.is_some_and(|at| at <= Instant::now())
+        let enough = !self.removed.is_empty()
             || self.log.length() >= LOG
-            || self.shared.view.read().unwritten.len() >= UNWRITTEN
+            || self.shared.view.read().unwritten.len() >= UNWRITTEN;
+        enough && self.failure.is_none()
     }
 
     /// Brings the database up to what is published, takes what compaction removed out of it, and begins
@@ -313,15 +331,17 @@ impl Writer {
             self.reopen_for_reading();
             return Err(self.refuse_writes(error.to_string()));
         }
-        if self.failure.take().is_some() {
-            tracing::info!("the store accepts writes again");
-        }
         self.reopened = false;
         self.shared.view.write().unwritten.clear();
-        self.log.restart(revision);
         self.state = state;
         self.removed.clear();
         self.checkpoint_at = None;
+        if let Err(error) = self.log.restart(revision) {
+            return Err(self.refuse_writes(error.to_string()));
+        }
+        if self.failure.take().is_some() {
+            tracing::info!("the store accepts writes again");
+        }
         Ok(())
     }
 
@@ -420,11 +440,18 @@ impl Writer {
     }
 }
 
-/// Answers of a round that could not be written: whatever it would have committed is refused.
-fn refuse(answers: &mut [(Reply<Outcome>, Result<Outcome, Error>)], error: &Error) {
-    for (_, outcome) in answers {
-        if let Ok(Outcome::Committed(_)) = outcome {
-            *outcome = Err(error.clone());
-        }
+/// Answers of a round that could not be written: whatever depends on its commits is refused.
+fn refuse(answers: &mut [Answer], error: &Error) {
+    for (_, outcome, _) in answers.iter_mut().filter(|(_, _, depends)| *depends) {
+        *outcome = Err(error.clone());
     }
+}
+
+/// How many bytes a transaction puts.
+fn size(transaction: &Transaction) -> usize {
+    let sizes = transaction.writes.iter().map(|write| match write {
+        Write::Put(_, value) => value.len(),
+        Write::Delete(_) => 0,
+    });
+    sizes.sum()
 }

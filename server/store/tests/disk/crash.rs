@@ -9,7 +9,7 @@ use std::time::Duration;
 use store::redb::{Options, Redb};
 use store::{Durability, Store as _};
 
-use crate::{open, put, value, write};
+use crate::{copy, open, put, value, write};
 
 /// Tells the child, which is this same test program, where to write, and after how many milliseconds
 /// checkpoints are due.
@@ -61,15 +61,6 @@ fn start(dir: &Path, delay: u64) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap()
-}
-
-fn copy(dir: &Path) -> tempfile::TempDir {
-    let copy = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
-    }
-    copy
 }
 
 #[tokio::test]

@@ -3,12 +3,12 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use store::redb::{Faults, Operation, Options, Redb};
 use store::{Durability, Error, Store as _};
 
-use crate::{open, put, value, write};
+use crate::{copy, open, put, value, write};
 
 /// A checkpoint that no test waits for.
 const LATER: Duration = Duration::from_secs(300);
@@ -29,8 +29,8 @@ impl Faults for Broken {
     }
 }
 
-async fn reads_go_on_while(operation: Operation, checkpoint_delay: Duration) {
-    let dir = tempfile::tempdir().unwrap();
+/// A disk that is whole so far, and the options of a store on it.
+fn broken(operation: Operation, checkpoint_delay: Duration) -> (Arc<Broken>, Options) {
     let faults = Arc::new(Broken {
         operation,
         now: AtomicBool::new(false),
@@ -41,6 +41,12 @@ async fn reads_go_on_while(operation: Operation, checkpoint_delay: Duration) {
         faults: Some(Arc::clone(&faults) as Arc<dyn Faults>),
         ..Options::default()
     };
+    (faults, options)
+}
+
+async fn reads_go_on_while(operation: Operation, checkpoint_delay: Duration) {
+    let dir = tempfile::tempdir().unwrap();
+    let (faults, options) = broken(operation, checkpoint_delay);
     let store = Redb::open(dir.path(), options).unwrap();
     for n in 0..50 {
         write(&store, &format!("old-{n}"), "1").await.unwrap();
@@ -97,15 +103,7 @@ async fn reads_go_on_while_the_disk_does_not_sync_what_is_in_the_database() {
 #[tokio::test]
 async fn a_commit_whose_checkpoint_fails_is_there_all_the_same() {
     let dir = tempfile::tempdir().unwrap();
-    let faults = Arc::new(Broken {
-        operation: Operation::Sync,
-        now: AtomicBool::new(false),
-    });
-    let options = Options {
-        retry: Duration::ZERO,
-        faults: Some(Arc::clone(&faults) as Arc<dyn Faults>),
-        ..Options::default()
-    };
+    let (faults, options) = broken(Operation::Sync, LATER);
     let store = Redb::open(dir.path(), options).unwrap();
     write(&store, "a", "1").await.unwrap();
     faults.now.store(true, Ordering::SeqCst);
@@ -119,4 +117,59 @@ async fn a_commit_whose_checkpoint_fails_is_there_all_the_same() {
     let store = open(dir.path());
     assert_eq!(value(&store, "a").await.unwrap(), "1");
     assert_eq!(store.compacted(), 0);
+}
+
+#[tokio::test]
+async fn a_refused_commit_does_not_come_back_in_place_of_a_later_one() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&open(dir.path()), "a", "1").await.unwrap();
+    let (faults, options) = broken(Operation::Sync, LATER);
+    let store = Redb::open(dir.path(), options).unwrap();
+    faults.now.store(true, Ordering::SeqCst);
+    let refused = write(&store, "a", "refused").await;
+    assert!(matches!(refused, Err(Error::ReadOnly(_))), "{refused:?}");
+    faults.now.store(false, Ordering::SeqCst);
+    // It gets the revision that the refused one would have had, and a crash loses it.
+    let relaxed = put("lease", "1", Durability::Relaxed);
+    store.commit(relaxed).await.unwrap();
+    let crashed = open(copy(dir.path()).path());
+    assert_eq!(value(&crashed, "a").await.unwrap(), "1");
+    assert!(crashed.revision() >= store.revision());
+}
+
+#[tokio::test]
+async fn what_is_read_from_the_log_is_on_the_disk_before_it_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    write(&store, "a", "1").await.unwrap();
+    let crashed = copy(dir.path());
+    let (faults, options) = broken(Operation::Sync, LATER);
+    faults.now.store(true, Ordering::SeqCst);
+    let error = Redb::open(crashed.path(), options).unwrap_err();
+    assert!(error.to_string().contains("/log: "), "{error}");
+    assert_eq!(value(&open(crashed.path()), "a").await.unwrap(), "1");
+}
+
+#[tokio::test]
+async fn relaxed_commits_are_written_when_the_disk_works_again_though_nobody_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (faults, options) = broken(Operation::Sync, Duration::from_millis(1));
+    let store = Redb::open(dir.path(), options).unwrap();
+    write(&store, "a", "1").await.unwrap();
+    faults.now.store(true, Ordering::SeqCst);
+    while write(&store, "a", "2").await.is_ok() {}
+    faults.now.store(false, Ordering::SeqCst);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        // The database alone, behind a log that has nothing.
+        let crashed = copy(dir.path());
+        std::fs::write(crashed.path().join("log"), "").unwrap();
+        if let Ok(crashed) = Redb::open(crashed.path(), Options::default())
+            && value(&crashed, "a").await.is_some()
+        {
+            break;
+        }
+        assert!(Instant::now() < deadline, "it is not in the database");
+        tokio::task::yield_now().await;
+    }
 }

@@ -17,6 +17,16 @@ pub(crate) fn open(dir: &Path) -> Redb {
     Redb::open(dir, Options::default()).expect("the store can be opened")
 }
 
+/// What a crash at this moment would leave.
+pub(crate) fn copy(dir: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    copy
+}
+
 pub(crate) fn put(key: &str, value: &str, durability: Durability) -> Transaction {
     let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
     Transaction {

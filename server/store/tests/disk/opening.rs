@@ -5,7 +5,7 @@ use std::fs;
 use store::redb::{OpenError, Options, Redb};
 use store::{Durability, Store as _};
 
-use crate::{open, put, value, write};
+use crate::{copy, open, put, value, write};
 
 #[tokio::test]
 async fn everything_is_there_after_a_restart() {
@@ -79,21 +79,18 @@ async fn what_only_the_log_has_is_read_and_watched_and_a_hole_in_it_is_refused()
         write(&store, "a", &n.to_string()).await.unwrap();
     }
     // As a crash leaves it: closing would make a checkpoint.
-    let crashed = tempfile::tempdir().unwrap();
-    for name in ["format", "log", "store.redb"] {
-        fs::copy(dir.path().join(name), crashed.path().join(name)).unwrap();
-    }
+    let crashed = copy(dir.path());
     store.close().await.unwrap();
     let log = crashed.path().join("log");
     let good = fs::read(&log).unwrap();
     let mut hole = good.clone();
-    hole[2 * 512..3 * 512].fill(0);
+    hole[2 * 4096..3 * 4096].fill(0);
     fs::write(&log, &hole).unwrap();
     let error = Redb::open(crashed.path(), Options::default()).unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, OpenError::Damaged { .. }), "{text}");
     assert!(
-        text.contains("its log: commits between 2 and 4 can't be read"),
+        text.contains("log is damaged (what is between 2 and 4 can't be read)"),
         "{text}"
     );
     assert!(fs::read(&log).unwrap() == hole, "it was changed");
@@ -109,6 +106,35 @@ async fn what_only_the_log_has_is_read_and_watched_and_a_hole_in_it_is_refused()
         assert_eq!(batch[0].previous.as_ref().unwrap(), before);
     }
     assert_eq!(write(&store, "a", "next").await.unwrap(), 6);
+}
+
+#[tokio::test]
+async fn a_log_that_is_missing_or_newer_than_its_database_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let older = copy(dir.path());
+    for n in 0..10 {
+        write(&store, "a", &n.to_string()).await.unwrap();
+    }
+    store.compact(5).await.unwrap();
+    write(&store, "a", "last").await.unwrap();
+    let crashed = copy(dir.path());
+    store.close().await.unwrap();
+
+    let database = older.path().join("store.redb");
+    fs::copy(database, crashed.path().join("store.redb")).unwrap();
+    let error = Redb::open(crashed.path(), Options::default()).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, OpenError::Damaged { .. }), "{text}");
+    assert!(
+        text.contains("it goes on from revision 10, and the database ends at 0"),
+        "{text}"
+    );
+
+    fs::remove_file(crashed.path().join("log")).unwrap();
+    let error = Redb::open(crashed.path(), Options::default()).unwrap_err();
+    assert!(error.to_string().contains("log is damaged (it is missing)"));
+    assert!(!crashed.path().join("log").exists());
 }
 
 #[tokio::test]
@@ -141,7 +167,7 @@ async fn a_damaged_database_is_refused_and_left_as_it_is() {
         let error = Redb::open(dir.path(), Options::default()).unwrap_err();
         let text = error.to_string();
         assert!(matches!(error, OpenError::Damaged { .. }), "{what}: {text}");
-        assert!(text.contains("Restore it from a backup"), "{what}: {text}");
+        assert!(text.contains("from a backup"), "{what}: {text}");
         assert!(fs::read(&path).unwrap() == bytes, "{what}: it was changed");
     }
     fs::remove_file(&path).unwrap();
