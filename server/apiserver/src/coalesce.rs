@@ -21,8 +21,11 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How much waits at most: two TLS records. Larger writes pass by, uncopied.
-const CAPACITY: usize = 32 << 10;
+/// How much waits at most: four frames of the size that clients allow unless they say otherwise (RFC 9113,
+/// section 6.5.2), each with its head. Larger writes pass by, uncopied.
+pub(crate) const CAPACITY: usize = 4 * ((16 << 10) + 9);
+/// What a connection that has nothing to say keeps of that.
+const KEPT: usize = 16 << 10;
 
 /// Counts how often a connection has been polled.
 #[derive(Clone, Debug, Default)]
@@ -80,10 +83,6 @@ impl<S: AsyncWrite + Unpin> Coalesce<S> {
         }
         self.out = 0;
         self.buffer.clear();
-        // What the buffer has grown beyond its limit is given back.
-        if self.buffer.capacity() > CAPACITY {
-            self.buffer = Vec::new();
-        }
         Poll::Ready(Ok(()))
     }
 }
@@ -139,6 +138,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Coalesce<S> {
         }
         ready!(self.poll_drain(context))?;
         self.put_off = None;
+        self.buffer.shrink_to(KEPT);
         Pin::new(&mut self.inner).poll_flush(context)
     }
 

@@ -101,11 +101,19 @@ struct Times {
     sum: f64,
 }
 
+/// Requests of a sort.
+#[derive(Default)]
+struct Counted {
+    /// How many got each code: there are few.
+    codes: Vec<(u16, u64)>,
+    /// How long they took, except watches.
+    times: Times,
+}
+
 /// The counts.
 #[derive(Default)]
 pub(crate) struct Metrics {
-    requests: Mutex<HashMap<(Labels, u16), u64>>,
-    durations: Mutex<HashMap<Labels, Times>>,
+    requests: Mutex<HashMap<Labels, Counted>>,
     watchers: Mutex<HashMap<Watched, Arc<AtomicI64>>>,
     started: Option<SystemTime>,
 }
@@ -134,9 +142,15 @@ impl Metrics {
     /// Counts a request. A watch's duration is the time until it began.
     pub(crate) fn observe(&self, labels: Labels, code: u16, duration: Duration) {
         let seconds = duration.as_secs_f64();
-        if labels.verb != "WATCH" {
-            let mut durations = self.durations.lock();
-            let times = durations.entry(labels.clone()).or_default();
+        let timed = labels.verb != "WATCH";
+        let mut requests = self.requests.lock();
+        let counted = requests.entry(labels).or_default();
+        match counted.codes.iter_mut().find(|(of, _)| *of == code) {
+            Some((_, count)) => *count += 1,
+            None => counted.codes.push((code, 1)),
+        }
+        if timed {
+            let times = &mut counted.times;
             times.count += 1;
             times.sum += seconds;
             let buckets = BOUNDS.iter().zip(&mut times.buckets);
@@ -144,7 +158,6 @@ impl Metrics {
                 *count += 1;
             }
         }
-        *self.requests.lock().entry((labels, code)).or_default() += 1;
     }
 
     /// Counts a watch for as long as it runs.
@@ -173,12 +186,15 @@ impl Metrics {
             "counter",
             "Requests by what they were and their code.",
         );
-        for ((labels, code), count) in self.requests.lock().iter() {
-            let _ = writeln!(
-                out,
-                "apiserver_request_total{{code=\"{code}\",{}}} {count}",
-                written(labels)
-            );
+        let requests = self.requests.lock();
+        for (labels, counted) in requests.iter() {
+            let labels = written(labels);
+            for (code, count) in &counted.codes {
+                let _ = writeln!(
+                    out,
+                    "apiserver_request_total{{code=\"{code}\",{labels}}} {count}"
+                );
+            }
         }
         let name = "apiserver_request_duration_seconds";
         head(
@@ -187,7 +203,8 @@ impl Metrics {
             "histogram",
             "Seconds from a request's arrival to its answer.",
         );
-        for (labels, times) in self.durations.lock().iter() {
+        let timed = requests.iter().filter(|(_, c)| c.times.count > 0);
+        for (labels, Counted { times, .. }) in timed {
             let labels = written(labels);
             for (bound, count) in BOUNDS.iter().zip(times.buckets) {
                 let _ = writeln!(out, "{name}_bucket{{{labels},le=\"{bound}\"}} {count}");

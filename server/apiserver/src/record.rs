@@ -63,14 +63,28 @@ fn write(out: &mut Vec<u8>, value: &Value) {
     serde_json::to_writer(out, value).expect("a Value has text keys, and a Vec takes all bytes");
 }
 
-/// What an entry of a list shows of an object's text: all but the kind, which the list has.
-pub fn entry<'a>(text: &'a [u8], kind: &str, api_version: &str) -> impl Iterator<Item = &'a [u8]> {
-    let head = format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","#);
-    let (open, rest): (&[u8], _) = match text.strip_prefix(head.as_bytes()) {
-        Some(rest) => (b"{", rest),
-        None => (b"", text),
-    };
-    [open, rest].into_iter()
+/// What the entries of a list show of their objects' texts: all but the kind, which the list has.
+#[derive(Debug)]
+pub struct Entries {
+    /// How texts begin.
+    head: String,
+}
+
+impl Entries {
+    /// The entries of a list of a kind.
+    pub fn of(kind: &str, api_version: &str) -> Self {
+        Self {
+            head: format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","#),
+        }
+    }
+
+    /// The parts of an object's text that its entry is made of.
+    pub fn parts<'a>(&self, text: &'a [u8]) -> [&'a [u8]; 2] {
+        match text.strip_prefix(self.head.as_bytes()) {
+            Some(rest) => [b"{", rest],
+            None => [b"", text],
+        }
+    }
 }
 
 /// The JSON text of a record that was committed at `revision`. `None` for bytes that are no record.
@@ -110,13 +124,13 @@ mod tests {
     fn an_entry_of_a_list_has_no_kind() {
         let object = json!({"apiVersion": "v1", "data": {}, "kind": "A", "metadata": {}});
         let text = json(&encode(&object), 1).unwrap();
-        let shown: Vec<&[u8]> = entry(&text, "A", "v1").collect();
+        let shown = Entries::of("A", "v1").parts(&text);
         let read: Value = serde_json::from_slice(&shown.concat()).unwrap();
         assert_eq!(
             read,
             json!({"data": {}, "metadata": {"resourceVersion": "1"}})
         );
-        let other: Vec<&[u8]> = entry(&text, "B", "v1").collect();
+        let other = Entries::of("B", "v1").parts(&text);
         assert_eq!(other.concat(), text);
     }
 

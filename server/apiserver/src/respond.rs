@@ -19,7 +19,7 @@ use crate::cache::Object;
 use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::negotiate::{Encoding, Form, Shape};
-use crate::record;
+use crate::record::Entries;
 use crate::table::{self, Include};
 
 /// Bodies above this many bytes are compressed for clients that accept it.
@@ -177,7 +177,7 @@ pub(crate) fn list(call: &Call, objects: Vec<Arc<Object>>, meta: &ListMeta) -> R
     let chunks = Chunks {
         head: Some(head),
         kind: call.kind,
-        api_version: resource.api_version(),
+        entries: Entries::of(resource.kind, &resource.api_version()),
         shape,
         include,
         now: Timestamp::now(),
@@ -216,7 +216,7 @@ fn streamed(chunks: impl Iterator<Item = Bytes> + Send + 'static) -> Body {
 struct Chunks {
     head: Option<String>,
     kind: &'static dyn Kind,
-    api_version: String,
+    entries: Entries,
     shape: Shape,
     include: Include,
     now: Timestamp,
@@ -250,9 +250,8 @@ impl Iterator for Chunks {
             }
             match self.shape {
                 Shape::Object | Shape::Discovery => {
-                    let resource = self.kind.resource();
-                    record::entry(&object.json, resource.kind, &self.api_version)
-                        .for_each(|part| out.extend_from_slice(part));
+                    let parts = self.entries.parts(&object.json);
+                    parts.iter().for_each(|part| out.extend_from_slice(part));
                 }
                 Shape::Table => {
                     table::row(&mut out, self.kind, &object.json, self.include, self.now);

@@ -9,6 +9,7 @@
 //! /openapi/v3[/…]  /version  /livez /readyz /healthz[/CHECK]  /metrics  /
 //! ```
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -50,7 +51,7 @@ async fn serve(State(app): State<Arc<App>>, request: Request) -> Response {
     let plain = plain.unwrap_or_else(|_| Form::plain());
     let target = Target::parse(parts.uri.path());
     let labels = crate::metrics::Labels::of(&parts.method, &target, &query);
-    let answer = route(&app, parts, query, body, &target);
+    let answer = route(&app, parts, query, body, target);
     let answer = std::panic::AssertUnwindSafe(answer).catch_unwind().await;
     let mut response = match answer {
         Ok(Ok(response)) => response,
@@ -114,12 +115,13 @@ impl std::fmt::Debug for Objects {
 
 impl Target {
     fn parse(path: &str) -> Self {
-        let segments: Vec<String> = path
+        let segments: Vec<Cow<'_, str>> = path
             .split('/')
             .filter(|segment| !segment.is_empty())
-            .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
+            .map(|segment| percent_decode_str(segment).decode_utf8_lossy())
             .collect();
-        let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let parts: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
+        let other = || Self::Other(segments.iter().map(|s| s.clone().into_owned()).collect());
         let (group, version, rest) = match parts.as_slice() {
             ["api", version, rest @ ..] if !rest.is_empty() => ("", *version, rest),
             ["apis", group, version, rest @ ..] if !rest.is_empty() => (*group, *version, rest),
@@ -129,12 +131,12 @@ impl Target {
             {
                 return Self::Nothing;
             }
-            _ => return Self::Other(segments),
+            _ => return other(),
         };
         if !discovery::serves(group, version) {
             return match group.is_empty() || discovery::group(group).is_some() {
                 true => Self::Nothing,
-                false => Self::Other(segments),
+                false => other(),
             };
         }
         Self::objects(group, version, rest).unwrap_or(Self::Nothing)
@@ -183,7 +185,7 @@ async fn route(
     parts: Parts,
     query: Query,
     body: Body,
-    target: &Target,
+    target: Target,
 ) -> Result<Response> {
     let user = app.authenticator.authenticate(&parts).map_err(|refused| {
         tracing::debug!("{} {}: {refused}", parts.method, parts.uri.path());
@@ -197,7 +199,7 @@ async fn route(
         }
         Target::Other(segments) => {
             permit_path(app, &user, &parts)?;
-            other(app, &parts, &query, segments).await
+            other(app, &parts, &query, &segments).await
         }
     }
 }
@@ -254,13 +256,13 @@ async fn resource(
     query: Query,
     body: Body,
     user: Arc<UserInfo>,
-    objects: &Objects,
+    objects: Objects,
 ) -> Result<Response> {
-    let verb = verb(&parts.method, objects, &query).ok_or_else(Error::method_not_allowed)?;
-    if permit(app, &user, verb, objects, &query).is_err() {
+    let verb = verb(&parts.method, &objects, &query).ok_or_else(Error::method_not_allowed)?;
+    if permit(app, &user, verb, &objects, &query).is_err() {
         // The role, or the pod that a node asks for, may have been committed just now.
         app.cache.fresh().await?;
-        permit(app, &user, verb, objects, &query)?;
+        permit(app, &user, verb, &objects, &query)?;
     }
     let problems = api::meta::name::path_segment(&objects.name);
     if !problems.is_empty() {
@@ -285,9 +287,9 @@ async fn resource(
         app: app.clone(),
         user,
         kind: objects.kind,
-        namespace: objects.namespace.clone(),
-        name: objects.name.clone(),
-        subresource: objects.subresource.clone(),
+        namespace: objects.namespace,
+        name: objects.name,
+        subresource: objects.subresource,
         method: parts.method.clone(),
         query,
         headers: std::mem::take(&mut parts.headers),

@@ -26,7 +26,7 @@ use crate::auth::service_account::Tokens;
 use crate::auth::token_file::TokenFile;
 use crate::auth::{Authenticator, Authorizer, Known, certificate};
 use crate::cache::Cache;
-use crate::coalesce::{Coalesce, Polls};
+use crate::coalesce::{self, Coalesce, Polls};
 use crate::metrics::Metrics;
 use crate::node::Nodes;
 use crate::pki::Pki;
@@ -334,12 +334,14 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!("{peer}: {error}");
     }
-    let stream = match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+    let mut stream = match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::debug!("{peer}: TLS handshake: {error}"),
         Err(_) => return tracing::debug!("{peer}: no TLS handshake in time"),
     };
-    let (_, session) = stream.get_ref();
+    let (_, session) = stream.get_mut();
+    // What is gathered for one write is encrypted as a whole, for one write.
+    session.set_buffer_limit(Some(2 * coalesce::CAPACITY));
     let certificates = session.peer_certificates().unwrap_or_default();
     // Whom a certificate names is the same for all requests, and reading it would double their price.
     let user = certificates.first().and_then(|c| certificate::user(c));

@@ -123,6 +123,8 @@ impl KindCache {
         let state = self.state.read();
         let mut objects = Vec::new();
         let mut rest = 0;
+        // The loops choose the namespace. That objects need not be looked at saves a fetch from memory each.
+        let everything = selection.is_everything();
         let from = after.map(|(namespace, _)| scope(namespace));
         let first = match &from {
             _ if !selection.namespace.is_empty() => Bound::Included(scope(&selection.namespace)),
@@ -142,7 +144,7 @@ impl KindCache {
                 .map(|(_, object)| object)
             {
                 if limit > 0 && objects.len() == limit {
-                    if !selection.is_everything() {
+                    if !everything {
                         return Listed {
                             objects,
                             more: Some(None),
@@ -150,7 +152,7 @@ impl KindCache {
                         };
                     }
                     rest += 1;
-                } else if object.matches(selection) {
+                } else if everything || object.matches(selection) {
                     objects.push(object.clone());
                 }
             }

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::kind::Kind;
+use api::kind::{Kind, Resource};
 use bytes::Bytes;
 use serde_json::Value;
 use store::{Revision, Store};
@@ -37,7 +37,10 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// The caches of all kinds.
 pub(crate) struct Cache {
     store: Arc<dyn Store>,
+    /// By the prefix of their keys.
     kinds: HashMap<String, Arc<KindCache>>,
+    /// The same, for those who have the kind: few enough to look at each.
+    by_resource: Vec<(&'static Resource, Arc<KindCache>)>,
     revision: watch::Sender<Revision>,
     /// What authentication and authorization draw from objects.
     known: Arc<Known>,
@@ -50,14 +53,19 @@ impl Cache {
         kinds: &[&'static dyn Kind],
         known: Arc<Known>,
     ) -> Result<Arc<Self>> {
-        let kinds = kinds.iter().map(|&kind| {
+        let caches = kinds.iter().map(|&kind| {
             let observed = Known::KINDS.contains(&kind.resource().kind);
             let cache = Arc::new(KindCache::new(kind, observed));
-            (keys::prefix(kind.resource()), cache)
+            (kind.resource(), cache)
         });
+        let by_resource: Vec<_> = caches.collect();
+        let kinds = by_resource
+            .iter()
+            .map(|(resource, cache)| (keys::prefix(resource), Arc::clone(cache)));
         let cache = Arc::new(Self {
             store,
             kinds: kinds.collect(),
+            by_resource,
             revision: watch::Sender::new(0),
             known,
         });
@@ -70,8 +78,10 @@ impl Cache {
 
     /// The cache of a kind.
     pub(crate) fn of(&self, kind: &dyn Kind) -> &Arc<KindCache> {
-        self.kinds
-            .get(&keys::prefix(kind.resource()))
+        let resource = kind.resource();
+        let mut all = self.by_resource.iter();
+        all.find(|(of, _)| std::ptr::eq(*of, resource))
+            .map(|(_, cache)| cache)
             .expect("every registered kind got a cache at start")
     }
 
