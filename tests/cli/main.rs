@@ -3,7 +3,8 @@
 //! `scenarios/` lists command lines. `goldens/` holds what the real kubectl did for each of them with
 //! a real kube-apiserver: the requests it sent, what the server answered, what kubectl printed. The
 //! tests give the same answers to `ctl` and expect the same output, and no request that kubectl didn't
-//! make. To record again, with both programs at hand:
+//! make. What follows `&&` in a line is done by kubectl while the command in front of it watches.
+//! To record again, with both programs at hand:
 //!
 //! ```text
 //! kubectl proxy --port 8001 &
@@ -54,4 +55,9 @@ fn revisions_are_shown_and_brought_back_as_kubectl_does() {
 #[test]
 fn objects_that_files_no_longer_hold_are_pruned_as_kubectl_does() {
     scenario("prune");
+}
+
+#[test]
+fn watches_tell_of_changes_as_kubectl_does() {
+    scenario("watch");
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -26,8 +26,16 @@ struct Asked {
 
 /// What answers: a real server behind a proxy, or a recording.
 enum Source {
-    Proxy(String, Vec<Value>),
+    Proxy(Proxy),
     Recording(BTreeMap<String, VecDeque<Value>>, Vec<String>),
+}
+
+/// `kubectl proxy`, in front of a real server.
+struct Proxy {
+    address: String,
+    /// Command lines for the time of the first watch.
+    meanwhile: Vec<String>,
+    kept: Vec<Value>,
 }
 
 /// An HTTP server on loopback.
@@ -133,11 +141,11 @@ fn key(line: &str) -> String {
 fn answer(asked: &Asked, source: &mut Source) -> Value {
     let key = key(&asked.line);
     match source {
-        Source::Proxy(address, kept) => {
-            let answer = forward(asked, address);
+        Source::Proxy(proxy) => {
+            let answer = forward(asked, proxy);
             let mut entry = answer.clone();
             entry["request"] = key.into();
-            kept.push(entry);
+            proxy.kept.push(entry);
             answer
         }
         Source::Recording(answers, unknown) => {
@@ -165,8 +173,8 @@ fn in_text(header: &str, value: String) -> String {
 }
 
 /// Asks the real server, through `kubectl proxy`.
-fn forward(asked: &Asked, address: &str) -> Value {
-    let mut stream = TcpStream::connect(address).expect("kubectl proxy listens");
+fn forward(asked: &Asked, proxy: &mut Proxy) -> Value {
+    let mut stream = TcpStream::connect(&proxy.address).expect("kubectl proxy listens");
     let mut text = format!("{} HTTP/1.0\r\nHost: localhost\r\n", asked.line);
     for name in ["accept", "content-type"] {
         if let Some(value) = header(&asked.head, name) {
@@ -192,6 +200,11 @@ fn forward(asked: &Asked, address: &str) -> Value {
         }
         lines.push(line.trim_end().to_owned());
     }
+    if endless {
+        for line in std::mem::take(&mut proxy.meanwhile) {
+            change(&line, &proxy.address);
+        }
+    }
     let mut body = Vec::new();
     let ended = reader.read_to_end(&mut body);
     assert!(
@@ -205,6 +218,29 @@ fn forward(asked: &Asked, address: &str) -> Value {
         .and_then(|s| s.parse().ok())
         .expect("an HTTP status");
     json!({"status": status, "type": header(&lines, "content-type"), "body": String::from_utf8_lossy(&body)})
+}
+
+/// Runs the real kubectl on the real server, for something that a watch is to see.
+fn change(line: &str, address: &str) {
+    let status = Command::new(kubectl())
+        .args(line.split(' '))
+        .args(["--server", &format!("http://{address}")])
+        .current_dir(folder("files"))
+        .stdout(Stdio::null())
+        .status();
+    assert!(status.is_ok_and(|s| s.success()), "{line} fails");
+}
+
+/// The real kubectl.
+fn kubectl() -> PathBuf {
+    PathBuf::from(std::env::var_os("KUBECTL").expect("goldens are recorded only when it is set"))
+}
+
+/// A command line, and those that are run while it watches.
+fn parts(command: &str) -> (&str, Vec<String>) {
+    let mut parts = command.split(" && ");
+    let first = parts.next().unwrap_or_default();
+    (first, parts.map(str::to_owned).collect())
 }
 
 /// What a program did.
@@ -282,7 +318,12 @@ pub(crate) fn scenario(name: &str) {
         }
         server.set(Source::Recording(answers, Vec::new()));
         let home = tempfile::tempdir().expect("a temporary folder");
-        let got = run(&tests::programs::path("ctl"), command, &server, home.path());
+        let got = run(
+            &tests::programs::path("ctl"),
+            parts(command).0,
+            &server,
+            home.path(),
+        );
         let Source::Recording(_, unknown) =
             server.set(Source::Recording(BTreeMap::new(), Vec::new()))
         else {
@@ -331,15 +372,20 @@ fn with_discovery(exchange: &Value) -> Value {
 }
 
 fn record(commands: &[&str], golden: &Path, server: &Server) {
-    let kubectl = PathBuf::from(std::env::var_os("KUBECTL").expect("the caller has looked"));
-    let proxy =
+    let address =
         std::env::var("KUBECTL_PROXY").expect("KUBECTL_PROXY names the address of `kubectl proxy`");
     let mut recorded = Vec::new();
     for command in commands {
-        server.set(Source::Proxy(proxy.clone(), Vec::new()));
+        let (line, meanwhile) = parts(command);
+        server.set(Source::Proxy(Proxy {
+            address: address.clone(),
+            meanwhile,
+            kept: Vec::new(),
+        }));
         let home = tempfile::tempdir().expect("a temporary folder");
-        let output = run(&kubectl, command, server, home.path());
-        let Source::Proxy(_, mut kept) = server.set(Source::Recording(BTreeMap::new(), Vec::new()))
+        let output = run(&kubectl(), line, server, home.path());
+        let Source::Proxy(Proxy { mut kept, .. }) =
+            server.set(Source::Recording(BTreeMap::new(), Vec::new()))
         else {
             continue;
         };

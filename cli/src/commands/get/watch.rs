@@ -17,7 +17,7 @@ pub(super) async fn run(
     format: &Format,
     resolved: Resolved,
 ) -> Result<()> {
-    if get.sort_by.as_deref().is_some_and(|path| !path.is_empty()) {
+    if get.sort_by.is_some() {
         note(if get.watch_only {
             "warning: --watch-only requested, --sort-by will be ignored"
         } else {
@@ -35,6 +35,7 @@ pub(super) async fn run(
         several_types: resolved.several_types,
         layout: Layout::default(),
         headed: false,
+        known: !wanted.name.is_empty(),
         definitions: Value::Null,
     };
     let first = get
@@ -45,20 +46,18 @@ pub(super) async fn run(
             if accept.is_some() { "rows" } else { "items" },
         )
         .await?;
-    let mut version = first["metadata"]["resourceVersion"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
-    if first["kind"] == "Table" && !wanted.name.is_empty() && version.is_empty() {
-        version = first["rows"][0]["object"]["metadata"]["resourceVersion"]
+    // The version of one object may be so old that no watch can begin there.
+    let version = if wanted.name.is_empty() {
+        first["metadata"]["resourceVersion"]
             .as_str()
             .unwrap_or_default()
-            .to_owned();
-    }
+    } else {
+        "0"
+    };
     if !get.watch_only {
         show.first(&first)?;
     }
-    follow(context, wanted, accept, get, &version, |event, object| {
+    follow(context, wanted, accept, get, version, |event, object| {
         show.event(event, object)
     })
     .await
@@ -100,6 +99,8 @@ struct Shown<'a> {
     several_types: bool,
     layout: Layout,
     headed: bool,
+    /// Whether the next event tells only that the object is there, as a watch from version 0 begins.
+    known: bool,
     definitions: Value,
 }
 
@@ -130,10 +131,22 @@ impl Shown<'_> {
     }
 
     fn event(&mut self, event: &str, object: &Value) -> Result<()> {
+        if std::mem::take(&mut self.known) {
+            self.define(object);
+            return Ok(());
+        }
         if self.format.is_human() {
             self.rows(event, object)
         } else {
             self.object(event, object)
+        }
+    }
+
+    /// Only the first table of a watch has its columns' definitions.
+    fn define(&mut self, table: &Value) {
+        let columns = &table["columnDefinitions"];
+        if columns.as_array().is_some_and(|c| !c.is_empty()) {
+            self.definitions = columns.clone();
         }
     }
 
@@ -145,13 +158,7 @@ impl Shown<'_> {
             made = tables::plain(answer, self.wanted);
             &made
         };
-        // Only the first table of a watch has its columns' definitions.
-        if answer["columnDefinitions"]
-            .as_array()
-            .is_some_and(|c| !c.is_empty())
-        {
-            self.definitions = answer["columnDefinitions"].clone();
-        }
+        self.define(answer);
         let table =
             serde_json::json!({"columnDefinitions": self.definitions, "rows": answer["rows"]});
         let options = tables::options(
@@ -200,7 +207,8 @@ impl Shown<'_> {
         } else {
             object.clone()
         };
-        let object = if self.get.output_watch_events {
+        let wrapped = self.get.output_watch_events && !matches!(self.format, Format::Name);
+        let object = if wrapped {
             serde_json::json!({"type": event, "object": object})
         } else {
             object
