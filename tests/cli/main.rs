@@ -61,3 +61,8 @@ fn objects_that_files_no_longer_hold_are_pruned_as_kubectl_does() {
 fn watches_tell_of_changes_as_kubectl_does() {
     scenario("watch");
 }
+
+#[test]
+fn the_control_plane_is_named_as_kubectl_names_it() {
+    scenario("cluster");
+}

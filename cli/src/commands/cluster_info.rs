@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 
 use clap::Args;
+use serde_json::Value;
 
 use crate::client::Request;
 use crate::context::{Context, line};
@@ -10,10 +11,17 @@ use crate::error::Result;
 
 /// Display addresses of the control plane and services with label kubernetes.io/cluster-service=true.
 #[derive(Args, Debug)]
-pub(crate) struct ClusterInfo {}
+pub(crate) struct ClusterInfo {
+    /// Words that mean nothing, which kubectl lets pass too
+    #[arg(hide = true)]
+    words: Vec<String>,
+}
 
 impl ClusterInfo {
     pub(crate) async fn run(self, context: &Context) -> Result<()> {
+        if self.words.first().is_some_and(|word| word == "dump") {
+            return Err("cluster-info dump is not supported".into());
+        }
         let client = context.client()?;
         let services = client
             .json(
@@ -23,7 +31,7 @@ impl ClusterInfo {
             .await;
         // Servers without services have none to show.
         let services = match services {
-            Err(error) if error.is_not_found() => serde_json::Value::Null,
+            Err(error) if error.is_not_found() => Value::Null,
             services => services?,
         };
         let base = client.base().as_str().trim_end_matches('/').to_owned();
@@ -34,23 +42,29 @@ impl ClusterInfo {
                 .get("kubernetes.io/name")
                 .cloned()
                 .unwrap_or_else(|| api::meta::name(service).to_owned());
-            let port = service["spec"]["ports"][0]["name"]
-                .as_str()
-                .unwrap_or_default();
-            let target = if port.is_empty() {
-                api::meta::name(service).to_owned()
-            } else {
-                format!("{}:{port}", api::meta::name(service))
-            };
-            say(
-                &name,
-                &format!(
-                    "{base}/api/v1/namespaces/{}/services/{target}/proxy",
-                    api::meta::namespace(service)
-                ),
-            )?;
+            let link = format!(
+                "{base}/api/v1/namespaces/{}/services/{}/proxy",
+                api::meta::namespace(service),
+                target(service)
+            );
+            say(&name, &link)?;
         }
         line("\nTo further debug and diagnose cluster problems, use 'ctl cluster-info dump'.")
+    }
+}
+
+/// A service as the API server's proxy names it: `name`, `name:port` or `https:name:port`.
+fn target(service: &Value) -> String {
+    let name = api::meta::name(service);
+    let port = &service["spec"]["ports"][0];
+    let port_name = port["name"].as_str().unwrap_or_default();
+    // Nothing says so for certain, but where these are there is TLS.
+    if port_name == "https" || port["port"] == 443 {
+        format!("https:{name}:{port_name}")
+    } else if port_name.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{name}:{port_name}")
     }
 }
 
