@@ -66,3 +66,8 @@ fn watches_tell_of_changes_as_kubectl_does() {
 fn the_control_plane_is_named_as_kubectl_names_it() {
     scenario("cluster");
 }
+
+#[test]
+fn things_are_ordered_as_kubectl_orders_them() {
+    scenario("sort");
+}

@@ -76,11 +76,13 @@ pub(crate) struct Get {
 }
 
 impl Get {
-    pub(crate) async fn run(self, context: &Context) -> Result<()> {
+    pub(crate) async fn run(mut self, context: &Context) -> Result<()> {
         if let Some(path) = self.raw.as_deref().filter(|r| !r.is_empty()) {
             return self.raw(context, path).await;
         }
         self.check()?;
+        // An empty path is none.
+        self.sort_by = self.sort_by.filter(|path| !path.is_empty());
         let format = Format::parse(&self.print, true)?;
         if self.words.is_empty() && self.files.filename.is_empty() && self.files.kustomize.is_none()
         {
@@ -253,7 +255,7 @@ impl Get {
                 ),
             }
         }
-        if let Some(path) = self.sort_by.as_deref().filter(|p| !p.is_empty()) {
+        if let Some(path) = &self.sort_by {
             printer::sort::sort(&mut found, path, |o| o)?;
         }
         let alone = resolved.single && found.len() == 1;

@@ -23,11 +23,14 @@ pub(super) async fn run(
     let mut errors = Vec::new();
     let mut output = Output::default();
     let accept = get.server_print.then_some(ACCEPT);
+    let several = get.server_print && get.sort_by.is_some() && resolved.wanted.len() > 1;
+    let mut held = Vec::new();
     for wanted in &resolved.wanted {
         // Chunk by chunk: of a long list no more than one is held as objects.
         let mut paging = Some(String::new());
         while let Some(from) = paging.take() {
             match get.page(context, wanted, accept, &from).await {
+                Ok((page, _)) if several => held.push((wanted, page)),
                 Ok((page, next)) => {
                     output.add(get, wanted, &page, format, resolved.several_types)?;
                     paging = next;
@@ -38,6 +41,13 @@ pub(super) async fn run(
                 ),
             }
         }
+    }
+    // Several tables are things to put in order themselves, which lack most fields that objects have.
+    if let (Some(path), true) = (&get.sort_by, held.len() > 1) {
+        sort::sort(&mut held, path, |(_, table)| table)?;
+    }
+    for (wanted, table) in &held {
+        output.add(get, wanted, table, format, resolved.several_types)?;
     }
     output.flush()?;
     if !output.written && errors.is_empty() && !get.ignore_not_found {
@@ -103,7 +113,7 @@ impl Output {
         if rows.is_empty() {
             return Ok(());
         }
-        if let Some(path) = get.sort_by.as_deref().filter(|p| !p.is_empty()) {
+        if let (Some(path), true) = (&get.sort_by, rows.len() > 1) {
             match sort::sort(&mut rows, path, |row| &row["object"]) {
                 Err(error @ sort::SortError::Unsortable(..)) => return Err(error.into()),
                 // kubectl shows no row of a table that it can't sort, and says nothing of the reason.
