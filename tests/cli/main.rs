@@ -71,3 +71,8 @@ fn the_control_plane_is_named_as_kubectl_names_it() {
 fn things_are_ordered_as_kubectl_orders_them() {
     scenario("sort");
 }
+
+#[test]
+fn strings_are_folded_and_quoted_in_kyaml_as_kubectl_does() {
+    scenario("kyaml");
+}
