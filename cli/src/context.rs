@@ -8,7 +8,7 @@ use std::rc::Rc;
 use crate::args::Global;
 use crate::client::Client;
 use crate::client::discovery::{self, Discovery, Resource};
-use crate::client::kubeconfig::{Chosen, Config};
+use crate::client::kubeconfig::{Chosen, Config, Purpose};
 use crate::error::{Error, Result};
 
 /// Where a service account's files are in a pod.
@@ -46,9 +46,13 @@ impl Context {
 
     /// What the kubeconfig, the flags and the surroundings choose.
     pub(crate) fn chosen(&self) -> Result<&Chosen> {
+        self.choose(Purpose::Connection)
+    }
+
+    fn choose(&self, purpose: Purpose) -> Result<&Chosen> {
         if self.chosen.get().is_none() {
             let config = self.config()?;
-            let mut chosen = config.choose(&self.global)?;
+            let mut chosen = config.choose(&self.global, purpose)?;
             if config.is_empty() && self.global.server.is_none() {
                 in_cluster(&mut chosen);
             }
@@ -70,7 +74,7 @@ impl Context {
         if let Some(namespace) = self.explicit_namespace() {
             return Ok(namespace);
         }
-        let chosen = self.chosen()?.namespace.clone();
+        let chosen = self.choose(Purpose::Namespace)?.namespace.clone();
         Ok(chosen.unwrap_or_else(|| "default".to_owned()))
     }
 

@@ -1,4 +1,6 @@
 //! Files with mistakes: where they are, and that nothing of them is applied.
+//!
+//! Of these kubectl says the same, but with its help or with what its parser makes of them added.
 
 use std::process::Output;
 
@@ -37,4 +39,60 @@ fn a_server_that_is_not_there_is_named() {
         String::from_utf8_lossy(&output.stderr),
         "The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?\n"
     );
+}
+
+/// What `ctl` complains of with a kubeconfig that holds this text.
+fn complaint(text: &str, words: &[&str]) -> String {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(home.path().join("config"), text).expect("a temporary folder can be written");
+    let output = std::process::Command::new(tests::programs::path("ctl"))
+        .args(words)
+        .current_dir(home.path())
+        .env("HOME", home.path())
+        .env("KUBECONFIG", "config")
+        .output()
+        .expect("ctl runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    let kept = std::fs::read_to_string(home.path().join("config")).expect("it is still there");
+    assert_eq!(kept, text, "the file is as it was");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_kubeconfig_that_is_none_is_named_with_what_is_wrong() {
+    for (text, words) in [
+        ("clusters: [\n", "yaml: line 1"),
+        (
+            "apiVersion: v1\nkind: Pod\n",
+            "no kind \"Pod\" is registered for version \"v1\"",
+        ),
+        (
+            "apiVersion: v2\nkind: Config\n",
+            "no kind \"Config\" is registered for version \"v2\"",
+        ),
+        ("- a\n", "couldn't get version/kind; "),
+        ("words\n", "couldn't get version/kind; "),
+    ] {
+        for command in [&["get", "pods"][..], &["config", "view"]] {
+            let expected = format!("error: error loading config file \"config\": {words}");
+            let told = complaint(text, command);
+            assert!(told.starts_with(&expected), "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_change_of_a_user_that_means_nothing_is_refused_before_the_file_is_touched() {
+    for (words, expected) in [
+        (["a", "--exec-env=odd"], "invalid exec-env format: odd"),
+        (
+            ["a", "--exec-env==value"],
+            "invalid exec-env format: =value",
+        ),
+        (["a", "b"], "unexpected args: [a b]"),
+    ] {
+        let command = [&["config", "set-credentials"][..], &words].concat();
+        assert_eq!(complaint("{}\n", &command), format!("error: {expected}\n"));
+    }
 }

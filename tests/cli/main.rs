@@ -12,6 +12,7 @@
 //! ```
 
 mod completions;
+mod configured;
 mod files;
 mod recorded;
 
@@ -75,4 +76,19 @@ fn things_are_ordered_as_kubectl_orders_them() {
 #[test]
 fn strings_are_folded_and_quoted_in_kyaml_as_kubectl_does() {
     scenario("kyaml");
+}
+
+#[test]
+fn kubeconfig_files_are_changed_as_kubectl_changes_them() {
+    configured::scenario("config-edit", &[]);
+}
+
+#[test]
+fn kubeconfig_files_are_shown_as_kubectl_shows_them() {
+    configured::scenario("config-view", &[]);
+}
+
+#[test]
+fn what_is_wrong_with_a_kubeconfig_is_told_as_kubectl_tells_it() {
+    configured::scenario("config-checks", &[]);
 }

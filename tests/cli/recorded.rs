@@ -231,8 +231,13 @@ fn change(line: &str, address: &str) {
     assert!(status.is_ok_and(|s| s.success()), "{line} fails");
 }
 
+/// Whether goldens are to be recorded again.
+pub(crate) fn recording() -> bool {
+    std::env::var_os("UPDATE_GOLDENS").is_some() && std::env::var_os("KUBECTL").is_some()
+}
+
 /// The real kubectl.
-fn kubectl() -> PathBuf {
+pub(crate) fn kubectl() -> PathBuf {
     PathBuf::from(std::env::var_os("KUBECTL").expect("goldens are recorded only when it is set"))
 }
 
@@ -262,18 +267,20 @@ fn run(program: &Path, line: &str, server: &Server, home: &Path) -> Value {
         .env_remove("KUBERNETES_SERVICE_HOST")
         .output()
         .expect("the program starts");
-    let clean = |bytes: &[u8]| {
-        let text = String::from_utf8_lossy(bytes).replace(&server.address, "SERVER");
-        let text = text
-            .replace("kubectl ", "ctl ")
-            .replace("\"kubectl\"", "\"ctl\"");
-        // Go's log lines carry times and process numbers; they are no messages.
-        text.lines()
-            .filter(|l| !is_log(l))
-            .map(|l| format!("{l}\n"))
-            .collect::<String>()
-    };
+    let clean = |bytes: &[u8]| told(bytes).replace(&server.address, "SERVER");
     json!({"code": output.status.code(), "stdout": clean(&output.stdout), "stderr": clean(&output.stderr)})
+}
+
+/// What a program has said, in words that are the same for both.
+pub(crate) fn told(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes)
+        .replace("kubectl ", "ctl ")
+        .replace("\"kubectl\"", "\"ctl\"");
+    // Go's log lines carry times and process numbers; they are no messages.
+    text.lines()
+        .filter(|l| !is_log(l))
+        .map(|l| format!("{l}\n"))
+        .collect()
 }
 
 fn is_log(line: &str) -> bool {
@@ -291,7 +298,7 @@ pub(crate) fn scenario(name: &str) {
         .collect();
     let golden = folder("goldens").join(format!("{name}.json"));
     let server = Server::start();
-    if std::env::var_os("UPDATE_GOLDENS").is_some() && std::env::var_os("KUBECTL").is_some() {
+    if recording() {
         record(&commands, &golden, &server);
     }
     let recorded: Vec<Value> =
@@ -342,7 +349,12 @@ pub(crate) fn scenario(name: &str) {
     );
 }
 
-fn difference(command: &str, expected: &Value, got: &Value, unknown: &[String]) -> String {
+pub(crate) fn difference(
+    command: &str,
+    expected: &Value,
+    got: &Value,
+    unknown: &[String],
+) -> String {
     let mut text = format!("== ctl {command}\n");
     for part in ["code", "stdout", "stderr"] {
         if expected[part] != got[part] {
@@ -352,6 +364,21 @@ fn difference(command: &str, expected: &Value, got: &Value, unknown: &[String]) 
                 show(&expected[part]),
                 show(&got[part])
             ));
+        }
+    }
+    for (name, wanted) in expected["files"].as_object().into_iter().flatten() {
+        if got["files"][name] != *wanted {
+            let text_of = |v: &Value| v.as_str().unwrap_or("(as it was)").to_owned();
+            text.push_str(&format!(
+                "-- {name}, kubectl:\n{}\n-- {name}, ctl:\n{}\n",
+                text_of(wanted),
+                text_of(&got["files"][name])
+            ));
+        }
+    }
+    for name in got["files"].as_object().into_iter().flat_map(|f| f.keys()) {
+        if expected["files"].get(name).is_none() {
+            text.push_str(&format!("-- kubectl did not change: {name}\n"));
         }
     }
     for key in unknown {

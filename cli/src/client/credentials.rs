@@ -19,12 +19,17 @@ pub(crate) struct Credentials {
     pub(crate) certificate: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-/// The credentials of a user of the kubeconfig.
-pub(crate) fn of(user: &Value, cluster: &Value) -> Result<Credentials> {
-    let mut credentials = Credentials {
+/// No credentials, only as whom the user acts.
+pub(crate) fn only_impersonation(user: &Value) -> Credentials {
+    Credentials {
         impersonation: impersonation(user),
         ..Credentials::default()
-    };
+    }
+}
+
+/// The credentials of a user of the kubeconfig.
+pub(crate) fn of(user: &Value, cluster: &Value) -> Result<Credentials> {
+    let mut credentials = only_impersonation(user);
     let text = |field: &str| user[field].as_str().filter(|v| !v.is_empty());
     let certificate = tls::credential(user, "client-certificate")?;
     let key = tls::credential(user, "client-key")?;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::checks;
+use super::{checks, shape};
 use crate::args::Global;
 use crate::error::{Error, Result};
 
@@ -19,40 +19,6 @@ pub(crate) const SECTIONS: [(&str, &str); 3] = [
     ("contexts", "context"),
     ("users", "user"),
 ];
-
-/// The fields that a thing of a section can have.
-pub(crate) fn fields(section: &str) -> &'static [&'static str] {
-    match section {
-        "clusters" => &[
-            "server",
-            "tls-server-name",
-            "insecure-skip-tls-verify",
-            "certificate-authority",
-            "certificate-authority-data",
-            "proxy-url",
-            "disable-compression",
-            "extensions",
-        ],
-        "contexts" => &["cluster", "user", "namespace", "extensions"],
-        _ => &[
-            "client-certificate",
-            "client-certificate-data",
-            "client-key",
-            "client-key-data",
-            "token",
-            "tokenFile",
-            "as",
-            "as-uid",
-            "as-groups",
-            "as-user-extra",
-            "username",
-            "password",
-            "auth-provider",
-            "exec",
-            "extensions",
-        ],
-    }
-}
 
 /// Fields that hold paths, by section.
 const PATHS: [(&str, &[&str]); 2] = [
@@ -69,6 +35,8 @@ pub(crate) struct Config {
     origins: BTreeMap<(&'static str, String), PathBuf>,
     /// The context that is used unless a flag says otherwise.
     pub(crate) current_context: String,
+    /// The file that a flag names, when it isn't there: only `config` can do without.
+    absent: Option<PathBuf>,
     /// The files of the configuration, in order of precedence, existing or not.
     pub(crate) files: Vec<PathBuf>,
 }
@@ -125,7 +93,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<Value>> {
     }
     let file = documents.swap_remove(0).value;
     let (kind, version) = (&file["kind"], &file["apiVersion"]);
-    let known = kind.is_null() || kind == "Config";
+    let known = (kind.is_null() || kind == "Config") && (version.is_null() || version == "v1");
     if !(file.is_object() || file.is_null()) {
         return Err(format!(
             "error loading config file {path:?}: couldn't get version/kind; it holds no map of fields"
@@ -137,6 +105,12 @@ pub(crate) fn read(path: &Path) -> Result<Option<Value>> {
             "error loading config file {path:?}: no kind {kind} is registered for version {version}"
         )
         .into());
+    }
+    for (section, field) in SECTIONS {
+        for entry in file[section].as_array().into_iter().flatten() {
+            shape::check_data(section, &entry[field])
+                .map_err(|problem| format!("error loading config file {path:?}: {problem}"))?;
+        }
     }
     Ok(Some(file))
 }
@@ -151,11 +125,7 @@ impl Config {
         for path in config.files.clone() {
             match read(&path)? {
                 Some(value) => config.merge(&path, &value),
-                None if global.kubeconfig.is_some() => {
-                    return Err(
-                        format!("stat {}: no such file or directory", path.display()).into(),
-                    );
-                }
+                None if global.kubeconfig.is_some() => config.absent = Some(path),
                 None => {}
             }
         }
@@ -182,7 +152,6 @@ impl Config {
                 if body.is_null() {
                     body = json!({});
                 }
-                absolute(section, &mut body, path);
                 known.insert(name.to_owned(), body);
                 self.origins
                     .insert((section, name.to_owned()), path.to_owned());
@@ -200,6 +169,15 @@ impl Config {
         self.sections.get(section)?.get(name)
     }
 
+    /// One thing of a section, with its paths absolute.
+    fn resolved(&self, section: &str, name: &str) -> Option<Value> {
+        let mut body = self.get(section, name)?.clone();
+        if let Some(path) = self.origin(section, name) {
+            absolute(section, &mut body, path);
+        }
+        Some(body)
+    }
+
     /// Keeps only what `keep` accepts, given section and name.
     pub(crate) fn retain(&mut self, keep: impl Fn(&str, &str) -> bool) {
         for (section, things) in &mut self.sections {
@@ -207,10 +185,15 @@ impl Config {
         }
     }
 
-    /// Changes every thing of a section.
-    pub(crate) fn each_mut(&mut self, section: &str, mut change: impl FnMut(&mut Value)) {
-        if let Some(things) = self.sections.get_mut(section) {
-            things.values_mut().for_each(&mut change);
+    /// Changes every thing of a section, given the file that it is from.
+    pub(crate) fn each_mut(
+        &mut self,
+        section: &'static str,
+        mut change: impl FnMut(&mut Value, &Path),
+    ) {
+        for (name, body) in self.sections.get_mut(section).into_iter().flatten() {
+            let origin = self.origins.get(&(section, name.clone()));
+            change(body, origin.map_or(Path::new(""), PathBuf::as_path));
         }
     }
 
@@ -239,7 +222,12 @@ impl Config {
         for (section, field) in SECTIONS {
             let things: Vec<Value> = self
                 .section(section)
-                .map(|(name, body)| json!({"name": name, field: body}))
+                .map(|(name, body)| {
+                    let mut body = body.clone();
+                    shape::only_known(section, &mut body);
+                    shape::complete(section, &mut body);
+                    json!({"name": name, field: body})
+                })
                 .collect();
             file.insert(
                 section.into(),
@@ -254,36 +242,38 @@ impl Config {
     }
 
     /// What the flags and the current context choose.
-    pub(crate) fn choose(&self, global: &Global) -> Result<Chosen> {
+    pub(crate) fn choose(&self, global: &Global, purpose: Purpose) -> Result<Chosen> {
+        if let Some(path) = &self.absent {
+            return Err(format!("stat {}: no such file or directory", path.display()).into());
+        }
         let name = global
             .context
             .clone()
             .unwrap_or_else(|| self.current_context.clone());
         let context = match self.get("contexts", &name) {
             Some(context) => context.clone(),
-            None if global.context.is_some() => {
+            None if name.is_empty() => json!({}),
+            None if global.context.is_some() && purpose == Purpose::Connection => {
+                return Err(format!("context {name:?} does not exist").into());
+            }
+            None => {
                 return Err(Error::Configuration(vec![format!(
                     "context was not found for specified context: {name}"
                 )]));
             }
-            None if !name.is_empty() => {
-                return Err(Error::Configuration(vec![format!(
-                    "context was not found for specified context: {name}"
-                )]));
-            }
-            None => json!({}),
         };
         let pick = |flag: &Option<String>, section: &str, field: &str| -> Result<(String, Value)> {
             let name = flag
                 .clone()
                 .unwrap_or_else(|| context[field].as_str().unwrap_or_default().to_owned());
-            match self.get(section, &name) {
-                Some(body) => Ok((name, body.clone())),
-                None if flag.is_some() && field == "cluster" => {
-                    Err(format!("no server found for cluster {name:?}").into())
+            match self.resolved(section, &name) {
+                Some(body) => Ok((name, body)),
+                None if flag.is_none() => Ok((name, json!({}))),
+                None if field == "user" => Err(format!("auth info {name:?} does not exist").into()),
+                None if purpose == Purpose::Connection => {
+                    Err(format!("cluster {name:?} does not exist").into())
                 }
-                None if flag.is_some() => Err(format!("auth info {name:?} does not exist").into()),
-                None => Ok((name, json!({}))),
+                None => Err(format!("no server found for cluster {name:?}").into()),
             }
         };
         let (cluster_name, mut cluster) = pick(&global.cluster, "clusters", "cluster")?;
@@ -291,15 +281,6 @@ impl Config {
         override_cluster(&mut cluster, global);
         override_user(&mut user, global);
         let configured = context["namespace"].as_str().filter(|n| !n.is_empty());
-        if cluster["server"].as_str().unwrap_or_default().is_empty()
-            && (!cluster_name.is_empty() || !name.is_empty())
-        {
-            return Err(Error::Configuration(vec![if cluster_name.is_empty() {
-                "cluster has no server defined".to_owned()
-            } else {
-                format!("no server found for cluster {cluster_name:?}")
-            }]));
-        }
         let mut problems = checks::user(&user_name, &user);
         problems.extend(checks::cluster(&cluster_name, &cluster));
         match (problems.len(), &global.namespace) {
@@ -324,6 +305,15 @@ impl Config {
     }
 }
 
+/// What a choice is for. kubectl words some of its problems in two ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The namespace that commands work in.
+    Namespace,
+    /// The server and the user.
+    Connection,
+}
+
 /// What a context stands for, flags applied.
 #[derive(Clone, Debug)]
 pub(crate) struct Chosen {
@@ -344,13 +334,11 @@ fn override_cluster(cluster: &mut Value, global: &Global) {
     set("server", &global.server);
     set("tls-server-name", &global.tls_server_name);
     set("proxy-url", &global.proxy_url);
-    set("certificate-authority", &global.certificate_authority);
+    // These say together how the server is checked: one of them puts aside all that the file says.
     if global.certificate_authority.is_some() || global.insecure_skip_tls_verify {
+        cluster["certificate-authority"] = global.certificate_authority.clone().into();
         cluster["certificate-authority-data"] = Value::Null;
-    }
-    if global.insecure_skip_tls_verify {
-        cluster["insecure-skip-tls-verify"] = true.into();
-        cluster["certificate-authority"] = Value::Null;
+        cluster["insecure-skip-tls-verify"] = global.insecure_skip_tls_verify.into();
     }
 }
 
@@ -391,7 +379,7 @@ fn override_user(user: &mut Value, global: &Global) {
 }
 
 /// Makes the paths of a thing absolute.
-fn absolute(section: &str, body: &mut Value, file: &Path) {
+pub(crate) fn absolute(section: &str, body: &mut Value, file: &Path) {
     let base = file.parent().unwrap_or(Path::new(""));
     let base = if base.is_absolute() {
         base.to_owned()
@@ -419,7 +407,8 @@ fn absolute(section: &str, body: &mut Value, file: &Path) {
     }
 }
 
-fn clean(path: &Path) -> String {
+/// A path without `.` and `..`.
+pub(crate) fn clean(path: &Path) -> String {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {

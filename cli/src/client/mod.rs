@@ -4,6 +4,7 @@ mod checks;
 pub(crate) mod credentials;
 pub(crate) mod discovery;
 pub(crate) mod kubeconfig;
+pub(crate) mod shape;
 pub(crate) mod tls;
 pub(crate) mod websocket;
 
@@ -110,9 +111,14 @@ impl Client {
         let server = chosen.cluster["server"]
             .as_str()
             .filter(|s| !s.is_empty())
-            .unwrap_or("http://localhost:8080");
-        let base = base_url(server)?;
-        let credentials = credentials::of(&chosen.user, &chosen.cluster)?;
+            .map_or_else(default_server, str::to_owned);
+        let base = base_url(&server)?;
+        // Whoever listens on the way could read them: kubectl sends none there either.
+        let credentials = if base.scheme() == "https" {
+            credentials::of(&chosen.user, &chosen.cluster)?
+        } else {
+            credentials::only_impersonation(&chosen.user)
+        };
         let mut builder = reqwest::Client::builder().user_agent(USER_AGENT);
         if base.scheme() == "https" {
             let mut tls = tls::config(&chosen.cluster, credentials.certificate.clone())?;
@@ -312,6 +318,14 @@ fn timeout(global: &Global) -> Result<Option<Duration>> {
         Some(timeout) => Ok(Some(timeout)),
         None => Err("Invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a corresponding time unit (e.g. 1s | 2m | 3h)".into()),
     }
+}
+
+/// The server of those who name none.
+fn default_server() -> String {
+    let named = std::env::var("KUBERNETES_MASTER").ok();
+    named
+        .filter(|server| !server.is_empty())
+        .unwrap_or_else(|| "http://localhost:8080".to_owned())
 }
 
 fn base_url(server: &str) -> Result<Url> {

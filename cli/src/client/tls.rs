@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -14,6 +13,7 @@ use rustls::{
 };
 use serde_json::Value;
 
+use super::shape;
 use crate::error::Result;
 
 /// Where systems keep the authorities that they trust.
@@ -32,11 +32,7 @@ pub(crate) fn credential(body: &Value, field: &str) -> Result<Option<Vec<u8>>> {
         .as_str()
         .filter(|d| !d.is_empty())
     {
-        let data: String = data.chars().filter(|c| !c.is_whitespace()).collect();
-        let bytes = base64::engine::general_purpose::STANDARD
-            .decode(data)
-            .map_err(|error| format!("{field}-data is not base64: {error}"))?;
-        return Ok(Some(bytes));
+        return Ok(Some(shape::decode(data)?));
     }
     match body[field].as_str().filter(|p| !p.is_empty()) {
         Some(path) => match std::fs::read(path) {

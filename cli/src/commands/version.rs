@@ -39,6 +39,8 @@ impl Version {
         let (server, error) = if self.client {
             (None, None)
         } else {
+            // Without a server to ask, nothing is said of the client either.
+            context.chosen()?;
             match self.server(context).await {
                 Ok(server) => (Some(server), None),
                 Err(error) => (None, Some(error)),

@@ -171,6 +171,8 @@ impl Wait {
             all: self.all,
             ..Spec::default()
         };
+        // Here kubectl makes its connection before it looks for the namespace.
+        context.chosen()?;
         let resolved = target::resolve(context, &spec).await?;
         let all_named = resolved.wanted.iter().all(|w| !w.name.is_empty());
         if self.local || all_named && matches!(goal, Goal::Create) {

@@ -232,7 +232,11 @@ fn names(object: &Value, resource: Option<&Resource>) -> String {
         _ if group.is_empty() => kind,
         _ => format!("{kind}.{group}"),
     };
-    format!("{prefix}/{}\n", api::meta::name(object))
+    let name = match api::meta::name(object) {
+        "" => "<unknown>",
+        name => name,
+    };
+    format!("{prefix}/{name}\n")
 }
 
 /// The object without `metadata.managedFields`, in lists too.

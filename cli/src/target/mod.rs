@@ -80,6 +80,8 @@ pub(crate) struct Resolved {
 
 /// Works out what to ask for.
 pub(crate) async fn resolve(context: &Context, spec: &Spec) -> Result<Resolved> {
+    // First, as kubectl does: what is wrong with the kubeconfig is worded by what came upon it.
+    context.namespace()?;
     if !spec.files.filename.is_empty() || spec.files.kustomize.is_some() {
         if !spec.words.is_empty() {
             return Err("when paths, URLs, or stdin is provided as input, you may not specify resource arguments as well".into());

@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::client::kubeconfig::{self, Config, SECTIONS};
+use crate::client::shape;
 use crate::context::{Context, line};
 use crate::error::{Error, Result};
 
@@ -67,24 +68,25 @@ pub(crate) struct SetCredentials {
     #[arg(long)]
     exec_interactive_mode: Option<String>,
     /// Tell a credential plug-in which cluster it is for
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     exec_provide_cluster_info: Option<bool>,
     /// An argument of a credential plug-in, repeatable
     #[arg(long, value_delimiter = ',')]
     exec_arg: Vec<String>,
     /// A variable of a credential plug-in as key=value, or key- to remove it; repeatable
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long)]
     exec_env: Vec<String>,
 }
 
-/// The file that a change goes to: the one that has the thing, else the first of the list.
+/// The file that a change goes to: the one that has the thing, else the first that is there, else the
+/// last of the list.
 fn file_of(config: &Config, section: &str, name: &str) -> PathBuf {
     if let Some(path) = config.origin(section, name) {
         return path.to_owned();
     }
-    let existing = config.files.iter().rev().find(|f| f.exists());
+    let existing = config.files.iter().find(|f| f.exists());
     existing
-        .or(config.files.first())
+        .or(config.files.last())
         .cloned()
         .unwrap_or_default()
 }
@@ -111,10 +113,8 @@ fn rewrite(path: &Path, change: impl FnOnce(&mut Value) -> Result<()>) -> Result
         file["apiVersion"] = "v1".into();
         file["kind"] = "Config".into();
         change(&mut file)?;
-        for (section, _) in SECTIONS {
-            if file[section].as_array().is_none_or(Vec::is_empty) {
-                file[section] = Value::Null;
-            }
+        for (section, field) in SECTIONS {
+            tidy(&mut file[section], section, field);
         }
         if file["current-context"].is_null() {
             file["current-context"] = "".into();
@@ -132,7 +132,20 @@ fn rewrite(path: &Path, change: impl FnOnce(&mut Value) -> Result<()>) -> Result
     result
 }
 
-/// The body of a named thing in a file, made when it isn't there; lists stay sorted by name.
+/// A section as kubectl writes it: sorted by name, with the fields that are always there. What this
+/// program doesn't know stays.
+fn tidy(list: &mut Value, section: &str, field: &str) {
+    let Some(things) = list.as_array_mut().filter(|things| !things.is_empty()) else {
+        *list = Value::Null;
+        return;
+    };
+    things.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
+    for thing in things {
+        shape::complete(section, &mut thing[field]);
+    }
+}
+
+/// The body of a named thing in a file, made when it isn't there.
 fn body<'a>(file: &'a mut Value, section: &str, name: &str) -> &'a mut Value {
     let field = SECTIONS
         .iter()
@@ -148,10 +161,7 @@ fn body<'a>(file: &'a mut Value, section: &str, name: &str) -> &'a mut Value {
             Some(at) => at,
             None => {
                 list.push(json!({"name": name, field: {}}));
-                list.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
-                list.iter()
-                    .position(|e| e["name"] == name)
-                    .unwrap_or_default()
+                list.len() - 1
             }
         }
     };
@@ -186,7 +196,12 @@ pub(super) fn use_context(context: &Context, words: &[String]) -> Result<()> {
 /// `config delete-cluster|delete-context|delete-user`.
 pub(super) fn delete(context: &Context, section: &str, what: &str, words: &[String]) -> Result<()> {
     let [name] = words else {
-        return Err(format!("you must specify a {what} to delete").into());
+        return Err(if section == "users" {
+            "user to delete is required\nSee 'ctl config delete-user -h' for help and examples"
+                .into()
+        } else {
+            format!("you must specify a {what} to delete").into()
+        });
     };
     let config = context.config()?;
     let path = file_of(config, section, name);
@@ -269,12 +284,6 @@ impl SetContext {
                     body[field] = value.clone().into();
                 }
             }
-            if body["cluster"].is_null() {
-                body["cluster"] = "".into();
-            }
-            if body["user"].is_null() {
-                body["user"] = "".into();
-            }
             Ok(())
         })?;
         line(&format!(
@@ -289,7 +298,17 @@ impl SetCluster {
         let name = one(&self.words)?;
         let config = context.config()?;
         let global = &context.global;
-        rewrite(&file_of(config, "clusters", name), |file| {
+        if global.certificate_authority.is_some() && global.insecure_skip_tls_verify {
+            return Err(
+                "you cannot specify a certificate authority and insecure mode at the same time"
+                    .into(),
+            );
+        }
+        if self.embed_certs && global.certificate_authority.is_none() {
+            return Err("you must specify a --certificate-authority to embed".into());
+        }
+        let path = file_of(config, "clusters", name);
+        rewrite(&path, |file| {
             let body = body(file, "clusters", name);
             for (field, flag) in [
                 ("server", &global.server),
@@ -300,9 +319,6 @@ impl SetCluster {
                     body[field] = value.clone().into();
                 }
             }
-            if body["server"].is_null() {
-                body["server"] = "".into();
-            }
             if global.insecure_skip_tls_verify {
                 body["insecure-skip-tls-verify"] = true.into();
                 remove(
@@ -310,8 +326,8 @@ impl SetCluster {
                     &["certificate-authority", "certificate-authority-data"],
                 );
             }
-            if let Some(path) = &global.certificate_authority {
-                certificate(body, "certificate-authority", path, self.embed_certs)?;
+            if let Some(held) = &global.certificate_authority {
+                certificate(body, "certificate-authority", held, self.embed_certs, &path)?;
                 remove(body, &["insecure-skip-tls-verify"]);
             }
             Ok(())
@@ -322,7 +338,9 @@ impl SetCluster {
 
 impl SetCredentials {
     pub(super) fn run(self, context: &Context) -> Result<()> {
-        let name = one(&self.words)?;
+        let [name] = self.words.as_slice() else {
+            return Err(format!("unexpected args: [{}]", self.words.join(" ")).into());
+        };
         let config = context.config()?;
         let global = &context.global;
         if global.token.is_some()
@@ -334,7 +352,16 @@ impl SetCredentials {
         {
             return Err("you cannot specify more than one authentication method at the same time: --token, --username/--password".into());
         }
-        rewrite(&file_of(config, "users", name), |file| {
+        if self.embed_certs && global.client_certificate.is_none() && global.client_key.is_none() {
+            return Err("you must specify a --client-certificate or --client-key to embed".into());
+        }
+        for variable in &self.exec_env {
+            if !variable.ends_with('-') && variable.find('=').is_none_or(|at| at == 0) {
+                return Err(format!("invalid exec-env format: {variable}").into());
+            }
+        }
+        let path = file_of(config, "users", name);
+        rewrite(&path, |file| {
             let body = body(file, "users", name);
             for (field, flag) in [
                 ("token", &global.token),
@@ -351,11 +378,13 @@ impl SetCredentials {
             } else if global.username.is_some() || global.password.is_some() {
                 remove(body, &["token", "tokenFile"]);
             }
-            if let Some(path) = &global.client_certificate {
-                certificate(body, "client-certificate", path, self.embed_certs)?;
-            }
-            if let Some(path) = &global.client_key {
-                certificate(body, "client-key", path, self.embed_certs)?;
+            for (field, flag) in [
+                ("client-certificate", &global.client_certificate),
+                ("client-key", &global.client_key),
+            ] {
+                if let Some(held) = flag {
+                    certificate(body, field, held, self.embed_certs, &path)?;
+                }
             }
             self.plugin(body);
             Ok(())
@@ -368,7 +397,7 @@ impl SetCredentials {
     fn plugin(&self, body: &mut Value) {
         if let Some(command) = &self.exec_command {
             if !body["exec"].is_object() {
-                body["exec"] = json!({"env": null, "provideClusterInfo": false});
+                body["exec"] = json!({});
             }
             body["exec"]["command"] = command.clone().into();
             // Arguments belong to the command that was there before.
@@ -388,8 +417,9 @@ impl SetCredentials {
         if let Some(provide) = self.exec_provide_cluster_info {
             exec["provideClusterInfo"] = provide.into();
         }
-        if !self.exec_arg.is_empty() {
-            exec["args"] = self.exec_arg.clone().into();
+        let arguments: Vec<&String> = self.exec_arg.iter().filter(|a| !a.is_empty()).collect();
+        if !arguments.is_empty() {
+            exec["args"] = json!(arguments);
         }
         for variable in &self.exec_env {
             set_variable(exec, variable);
@@ -416,23 +446,26 @@ fn remove(body: &mut Value, fields: &[&str]) {
     }
 }
 
-/// Sets a credential as a path, or as its contents.
-fn certificate(body: &mut Value, field: &str, path: &str, embed: bool) -> Result<()> {
+/// Sets a credential as its contents, or as a path: relative to the kubeconfig `file` when it is
+/// below the folder of that.
+fn certificate(body: &mut Value, field: &str, path: &str, embed: bool, file: &Path) -> Result<()> {
     let data = format!("{field}-data");
     if embed {
-        let bytes = std::fs::read(path).map_err(|e| {
-            format!(
-                "could not read {field} data from {path}: open {path}: {}",
-                crate::error::os(&e)
-            )
+        let bytes = std::fs::read(path).map_err(|error| {
+            let problem = crate::error::os(&error);
+            format!("could not stat {field} file {path}: stat {path}: {problem}")
         })?;
         body[data.as_str()] = base64::engine::general_purpose::STANDARD
             .encode(bytes)
             .into();
         remove(body, &[field]);
     } else {
-        let full = std::path::absolute(path)?;
-        body[field] = full.display().to_string().into();
+        let full = PathBuf::from(kubeconfig::clean(&std::path::absolute(path)?));
+        let file = std::path::absolute(file)?;
+        let below = file
+            .parent()
+            .and_then(|folder| full.strip_prefix(folder).ok());
+        body[field] = below.unwrap_or(&full).display().to_string().into();
         remove(body, &[&data]);
     }
     Ok(())
@@ -476,7 +509,7 @@ impl Property {
             .map(str::to_owned)
             .collect();
         if let Some(first) = fields.first()
-            && !kubeconfig::fields(section).contains(&first.as_str())
+            && !shape::fields(section).contains(&first.as_str())
         {
             return Err(format!(
                 "unable to parse path {text:?}: {section} have no field {first:?}"

@@ -1,12 +1,14 @@
 //! `config view`: the merged configuration, secrets hidden.
 
+use std::path::Path;
+
 use base64::Engine as _;
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::args::Print;
-use crate::client::kubeconfig::Config;
-use crate::client::tls;
+use crate::client::kubeconfig::{self, Config};
+use crate::client::shape;
 use crate::context::{Context, print};
 use crate::error::Result;
 use crate::printer::{Format, json};
@@ -46,9 +48,9 @@ impl View {
             minify(&mut config)?;
         }
         if self.flatten {
+            // What is to stand alone can't do without its secrets.
             flatten(&mut config)?;
-        }
-        if !self.raw {
+        } else if !self.raw {
             hide(&mut config);
         }
         let value = config.to_value();
@@ -67,6 +69,12 @@ fn minify(config: &mut Config) -> Result<()> {
     let Some(body) = config.get("contexts", &current).cloned() else {
         return Err(format!("cannot locate context {current}").into());
     };
+    for (section, field) in [("clusters", "cluster"), ("users", "user")] {
+        let name = body[field].as_str().filter(|name| !name.is_empty());
+        if let Some(name) = name.filter(|name| config.get(section, name).is_none()) {
+            return Err(format!("cannot locate {field} {name}").into());
+        }
+    }
     config.retain(|section, name| match section {
         "contexts" => name == current,
         "clusters" => body["cluster"] == name,
@@ -76,62 +84,62 @@ fn minify(config: &mut Config) -> Result<()> {
 }
 
 fn flatten(config: &mut Config) -> Result<()> {
-    let mut problem = None;
+    let mut result = Ok(());
     for (section, fields) in [
-        ("clusters", &["certificate-authority"][..]),
         ("users", &["client-certificate", "client-key"][..]),
+        ("clusters", &["certificate-authority"][..]),
     ] {
-        config.each_mut(section, |body| {
-            for field in fields {
-                if body[*field].is_null() {
-                    continue;
-                }
-                match tls::credential(body, field) {
-                    Ok(Some(bytes)) => {
-                        body[format!("{field}-data")] = base64::engine::general_purpose::STANDARD
-                            .encode(bytes)
-                            .into();
-                    }
-                    Ok(None) => {}
-                    Err(error) => problem = Some(error),
-                }
-                if let Some(fields) = body.as_object_mut() {
-                    fields.remove(*field);
-                }
+        config.each_mut(section, |body, origin| {
+            if result.is_ok() {
+                result = embed(section, body, fields, origin);
             }
         });
     }
-    problem.map_or(Ok(()), Err)
+    result
+}
+
+/// Puts the contents of files into a thing, in place of their names.
+fn embed(section: &str, body: &mut Value, fields: &[&str], origin: &Path) -> Result<()> {
+    let mut resolved = body.clone();
+    kubeconfig::absolute(section, &mut resolved, origin);
+    for field in fields {
+        let Some(path) = resolved[*field].as_str().filter(|p| !p.is_empty()) else {
+            continue;
+        };
+        let data = format!("{field}-data");
+        if body[&data].as_str().is_some_and(|held| !held.is_empty()) {
+            return Err("cannot have values for both path and contents".into());
+        }
+        let bytes = std::fs::read(path)
+            .map_err(|error| format!("open {path}: {}", crate::error::os(&error)))?;
+        body[&data] = base64::engine::general_purpose::STANDARD
+            .encode(bytes)
+            .into();
+        body[*field] = Value::Null;
+    }
+    Ok(())
 }
 
 /// Puts words in place of secrets.
 fn hide(config: &mut Config) {
     let data = |body: &mut Value, fields: &[&str], words: &str| {
         for field in fields {
-            if !body[*field].is_null() {
+            if body[*field].as_str().is_some_and(|text| !text.is_empty()) {
                 body[*field] = words.into();
             }
         }
     };
-    config.each_mut("clusters", |body| {
+    config.each_mut("clusters", |body, _| {
         data(body, &["certificate-authority-data"], "DATA+OMITTED");
-        drop_nulls(body);
     });
-    config.each_mut("users", |body| {
+    config.each_mut("users", |body, _| {
         data(
             body,
             &["client-certificate-data", "client-key-data"],
             "DATA+OMITTED",
         );
         data(body, &["token", "password"], "REDACTED");
-        drop_nulls(body);
     });
-}
-
-fn drop_nulls(body: &mut Value) {
-    if let Some(fields) = body.as_object_mut() {
-        fields.retain(|_, value| !value.is_null());
-    }
 }
 
 /// JSON with the fields in the order of Go's structs.
@@ -144,23 +152,13 @@ fn ordered(value: &Value) -> String {
         "contexts",
         "current-context",
     ];
-    const CLUSTER: [&str; 8] = [
-        "server",
-        "tls-server-name",
-        "insecure-skip-tls-verify",
-        "certificate-authority",
-        "certificate-authority-data",
-        "proxy-url",
-        "disable-compression",
-        "extensions",
-    ];
     let mut out = "{\n".to_owned();
     let mut parts = Vec::new();
     for field in TOP {
         let body = match field {
-            "clusters" => named(&value[field], "cluster", &CLUSTER),
-            "users" => named(&value[field], "user", &[]),
-            "contexts" => named(&value[field], "context", &["cluster", "user", "namespace"]),
+            "clusters" => named(&value[field], "cluster", shape::fields(field)),
+            "users" => named(&value[field], "user", shape::fields(field)),
+            "contexts" => named(&value[field], "context", shape::fields(field)),
             _ => json::compact(&value[field]),
         };
         parts.push(format!("    \"{field}\": {body}"));
@@ -177,19 +175,33 @@ fn named(list: &Value, field: &str, order: &[&str]) -> String {
     let items: Vec<String> = list
         .iter()
         .map(|item| {
-            let body = item[field].as_object().cloned().unwrap_or_default();
-            let mut keys: Vec<&String> = body.keys().collect();
-            keys.sort_by_key(|k| order.iter().position(|o| o == k).unwrap_or(usize::MAX));
-            let fields: Vec<String> = keys
-                .iter()
-                .map(|k| {
-                    let inner = json::pretty(&body[k.as_str()]);
-                    format!("                \"{k}\": {}", inner.trim_end().replace('\n', "\n                "))
-                })
-                .collect();
-            let body = if fields.is_empty() { "{}".to_owned() } else { format!("{{\n{}\n            }}", fields.join(",\n")) };
-            format!("        {{\n            \"name\": {},\n            \"{field}\": {body}\n        }}", json::compact(&json!(item["name"])))
+            let name = json::compact(&item["name"]);
+            let body = object(&item[field], order, 3);
+            format!(
+                "        {{\n            \"name\": {name},\n            \"{field}\": {body}\n        }}"
+            )
         })
         .collect();
     format!("[\n{}\n    ]", items.join(",\n"))
+}
+
+/// An object with its fields in that order, at some depth of indentation.
+fn object(value: &Value, order: &[&str], depth: usize) -> String {
+    let outer = "    ".repeat(depth);
+    let inner = "    ".repeat(depth + 1);
+    let held = order.iter().filter_map(|field| {
+        let value = value.get(field)?;
+        let text = match *field {
+            "exec" => object(value, &shape::PLUGIN, depth + 1),
+            _ => json::pretty(value)
+                .trim_end()
+                .replace('\n', &format!("\n{inner}")),
+        };
+        Some(format!("{inner}\"{field}\": {text}"))
+    });
+    let fields: Vec<String> = held.collect();
+    if fields.is_empty() {
+        return "{}".to_owned();
+    }
+    format!("{{\n{}\n{outer}}}", fields.join(",\n"))
 }

@@ -307,10 +307,10 @@ impl Common {
             namespaced: !cluster,
             ..Default::default()
         };
-        let namespace = context.namespace()?;
         let explicit = context
             .explicit_namespace()
             .or(context.chosen()?.namespace.clone());
+        let namespace = context.namespace()?;
         if let (false, Some(namespace)) = (cluster, explicit) {
             object["metadata"]["namespace"] = namespace.into();
         }
