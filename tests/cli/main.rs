@@ -13,6 +13,7 @@
 
 mod completions;
 mod configured;
+mod endpoints;
 mod files;
 mod recorded;
 
@@ -91,4 +92,9 @@ fn kubeconfig_files_are_shown_as_kubectl_shows_them() {
 #[test]
 fn what_is_wrong_with_a_kubeconfig_is_told_as_kubectl_tells_it() {
     configured::scenario("config-checks", &[]);
+}
+
+#[test]
+fn servers_that_cannot_be_spoken_with_are_told_of_as_kubectl_does() {
+    configured::scenario("servers", &endpoints::start());
 }

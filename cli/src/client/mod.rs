@@ -11,7 +11,7 @@ pub(crate) mod websocket;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::error::Error as _;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method};
@@ -29,6 +29,9 @@ pub(crate) const USER_AGENT: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     " (linux/amd64) kubernetes/1.37"
 );
+
+/// How long a server may take to accept a connection, with TLS: kubectl has 30 s for the first of both.
+const CONNECT: Duration = Duration::from_secs(30);
 
 /// A connection to one server as one user.
 pub(crate) struct Client {
@@ -113,13 +116,19 @@ impl Client {
             .filter(|s| !s.is_empty())
             .map_or_else(default_server, str::to_owned);
         let base = base_url(&server)?;
+        if !matches!(base.scheme(), "http" | "https") {
+            let problem = format!("unsupported protocol scheme {:?}", base.scheme());
+            return Err(Connect::Other(problem).into());
+        }
         // Whoever listens on the way could read them: kubectl sends none there either.
         let credentials = if base.scheme() == "https" {
             credentials::of(&chosen.user, &chosen.cluster)?
         } else {
             credentials::only_impersonation(&chosen.user)
         };
-        let mut builder = reqwest::Client::builder().user_agent(USER_AGENT);
+        let mut builder = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .connect_timeout(CONNECT);
         if base.scheme() == "https" {
             let mut tls = tls::config(&chosen.cluster, credentials.certificate.clone())?;
             tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -336,7 +345,7 @@ fn base_url(server: &str) -> Result<Url> {
     };
     match Url::parse(&full) {
         Ok(url) if url.has_host() => Ok(url),
-        _ => Err(format!("parse {full:?}: not a URL of a server").into()),
+        _ => Err(format!("host must be a URL or a host:port pair: {server:?}").into()),
     }
 }
 
@@ -396,13 +405,12 @@ fn failure(code: http::StatusCode, body: &[u8], method: &Method, url: &Url) -> V
     serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "message": message, "code": code.as_u16()})
 }
 
-/// The complaint of TLS that an error of input and output holds, in however many layers.
-fn inside(error: &std::io::Error) -> Option<&rustls::Error> {
-    let inner = error.get_ref()?;
-    match inner.downcast_ref::<rustls::Error>() {
-        Some(tls) => Some(tls),
-        None => inside(inner.downcast_ref::<std::io::Error>()?),
-    }
+/// What an error of input and output holds, in however many layers of such.
+fn innermost(error: &std::io::Error) -> &std::io::Error {
+    let inner = error.get_ref();
+    inner
+        .and_then(|inner| inner.downcast_ref())
+        .map_or(error, innermost)
 }
 
 fn connect_error(error: &reqwest::Error, base: &Url) -> Error {
@@ -412,6 +420,9 @@ fn connect_error(error: &reqwest::Error, base: &Url) -> Error {
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
     };
+    if error.is_timeout() && error.is_connect() {
+        return Connect::Other(format!("dial tcp {host}:{port}: i/o timeout")).into();
+    }
     if error.is_timeout() {
         return Connect::Other(
             "context deadline exceeded (Client.Timeout exceeded while awaiting headers)".into(),
@@ -424,12 +435,13 @@ fn connect_error(error: &reqwest::Error, base: &Url) -> Error {
         if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
             return Connect::Other(tls::words(tls)).into();
         }
-        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-            if io.kind() == std::io::ErrorKind::ConnectionRefused {
-                return Connect::Refused(shown).into();
-            }
-            if let Some(tls) = inside(io) {
-                return Connect::Other(tls::words(tls)).into();
+        if let Some(io) = inner.downcast_ref().map(innermost) {
+            let tls = io.get_ref().and_then(|held| held.downcast_ref());
+            match (io.kind(), tls) {
+                (_, Some(tls)) => return Connect::Other(tls::words(tls)).into(),
+                (ErrorKind::ConnectionRefused, None) => return Connect::Refused(shown).into(),
+                (ErrorKind::UnexpectedEof, None) => return Connect::Other("EOF".into()).into(),
+                _ => {}
             }
         }
         last = inner.to_string();

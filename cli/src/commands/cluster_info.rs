@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use clap::Args;
 use serde_json::Value;
 
-use crate::client::Request;
+use crate::client::{Client, Request};
 use crate::context::{Context, line};
 use crate::error::Result;
 
@@ -22,35 +22,41 @@ impl ClusterInfo {
         if self.words.first().is_some_and(|word| word == "dump") {
             return Err("cluster-info dump is not supported".into());
         }
-        let client = context.client()?;
-        let services = client
-            .json(
-                Request::get("/api/v1/namespaces/kube-system/services")
-                    .query("labelSelector", "kubernetes.io/cluster-service=true"),
-            )
-            .await;
-        // Servers without services have none to show.
-        let services = match services {
-            Err(error) if error.is_not_found() => Value::Null,
-            services => services?,
-        };
-        let base = client.base().as_str().trim_end_matches('/').to_owned();
-        say("Kubernetes control plane", &base)?;
-        for service in services["items"].as_array().into_iter().flatten() {
-            let labels = api::meta::labels(service);
-            let name = labels
-                .get("kubernetes.io/name")
-                .cloned()
-                .unwrap_or_else(|| api::meta::name(service).to_owned());
-            let link = format!(
-                "{base}/api/v1/namespaces/{}/services/{}/proxy",
-                api::meta::namespace(service),
-                target(service)
-            );
-            say(&name, &link)?;
-        }
-        line("\nTo further debug and diagnose cluster problems, use 'ctl cluster-info dump'.")
+        let shown = show(context.client()?).await;
+        line("\nTo further debug and diagnose cluster problems, use 'ctl cluster-info dump'.")?;
+        shown
     }
+}
+
+/// Shows the control plane and the services that belong to it.
+async fn show(client: &Client) -> Result<()> {
+    let services = client
+        .json(
+            Request::get("/api/v1/namespaces/kube-system/services")
+                .query("labelSelector", "kubernetes.io/cluster-service=true"),
+        )
+        .await;
+    // Servers without services have none to show.
+    let services = match services {
+        Err(error) if error.is_not_found() => Value::Null,
+        services => services?,
+    };
+    let base = client.base().as_str().trim_end_matches('/').to_owned();
+    say("Kubernetes control plane", &base)?;
+    for service in services["items"].as_array().into_iter().flatten() {
+        let labels = api::meta::labels(service);
+        let name = labels
+            .get("kubernetes.io/name")
+            .cloned()
+            .unwrap_or_else(|| api::meta::name(service).to_owned());
+        let link = format!(
+            "{base}/api/v1/namespaces/{}/services/{}/proxy",
+            api::meta::namespace(service),
+            target(service)
+        );
+        say(&name, &link)?;
+    }
+    Ok(())
 }
 
 /// A service as the API server's proxy names it: `name`, `name:port` or `https:name:port`.

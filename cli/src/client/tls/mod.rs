@@ -1,13 +1,15 @@
 //! TLS as Go's client has it: its own list of places for the system's authorities, leaf certificates
 //! that are their own authority, another name to expect, or no check at all.
 
+mod words;
+
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, TrustAnchor, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
@@ -15,6 +17,7 @@ use serde_json::Value;
 
 use super::shape;
 use crate::error::Result;
+pub(crate) use words::words;
 
 /// Where systems keep the authorities that they trust.
 const SYSTEM_ROOTS: [&str; 6] = [
@@ -88,6 +91,7 @@ pub(crate) fn config(
 struct Checked {
     inner: Arc<WebPkiServerVerifier>,
     roots: Vec<CertificateDer<'static>>,
+    anchors: Vec<TrustAnchor<'static>>,
     name: Option<ServerName<'static>>,
 }
 
@@ -106,6 +110,7 @@ impl Checked {
                 "unable to load root certificates: unable to parse bytes as PEM block".into(),
             );
         }
+        let anchors = store.roots.clone();
         let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
             .build()
             .map_err(|error| error.to_string())?;
@@ -119,7 +124,12 @@ impl Checked {
             ),
             None => None,
         };
-        Ok(Self { inner, roots, name })
+        Ok(Self {
+            inner,
+            roots,
+            anchors,
+            name,
+        })
     }
 }
 
@@ -155,6 +165,10 @@ impl ServerCertVerifier for Checked {
                     .any(|root| root.as_ref() == end_entity.as_ref()) =>
             {
                 Ok(ServerCertVerified::assertion())
+            }
+            Err(rustls::Error::InvalidCertificate(CertificateError::BadSignature)) => {
+                let chain = std::iter::once(end_entity).chain(intermediates);
+                Err(words::not_signed(chain, &self.anchors).into())
             }
             other => other,
         }
@@ -230,48 +244,4 @@ impl ServerCertVerifier for Unchecked {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
     }
-}
-
-/// Go's words for a failed check.
-pub(crate) fn words(error: &rustls::Error) -> String {
-    let rustls::Error::InvalidCertificate(problem) = error else {
-        return format!("tls: {error}");
-    };
-    let problem = match problem {
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "x509: certificate signed by unknown authority".to_owned()
-        }
-        CertificateError::Expired | CertificateError::NotValidYet => {
-            "x509: certificate has expired or is not yet valid".to_owned()
-        }
-        CertificateError::ExpiredContext { .. } | CertificateError::NotValidYetContext { .. } => {
-            format!("x509: certificate has expired or is not yet valid: {problem}")
-        }
-        CertificateError::NotValidForNameContext {
-            expected,
-            presented,
-        } => {
-            // Names are compared with names and addresses with addresses.
-            let kind = match expected {
-                ServerName::IpAddress(_) => "IpAddress(",
-                _ => "DnsName(",
-            };
-            let names: Vec<&str> = presented
-                .iter()
-                .filter_map(|p| p.strip_prefix(kind)?.strip_suffix(')'))
-                .map(|p| p.trim_matches('"'))
-                .collect();
-            let wanted = expected.to_str();
-            if names.is_empty() && kind == "IpAddress(" {
-                format!(
-                    "x509: cannot validate certificate for {wanted} because it doesn't contain any IP SANs"
-                )
-            } else {
-                let names = names.join(", ");
-                format!("x509: certificate is valid for {names}, not {wanted}")
-            }
-        }
-        other => format!("x509: {other}"),
-    };
-    format!("tls: failed to verify certificate: {problem}")
 }
