@@ -1,5 +1,6 @@
 //! `config`: reads and changes kubeconfig files.
 
+mod credentials;
 mod edit;
 mod view;
 
@@ -42,7 +43,7 @@ enum Command {
     /// Set a context entry in kubeconfig
     SetContext(edit::SetContext),
     /// Set a user entry in kubeconfig
-    SetCredentials(edit::SetCredentials),
+    SetCredentials(credentials::SetCredentials),
     /// Unset an individual value in a kubeconfig file
     Unset(edit::Unset),
     /// Set the current-context in a kubeconfig file
