@@ -36,6 +36,21 @@ async fn malformed_bodies_are_bad_requests() {
 }
 
 #[tokio::test]
+async fn what_is_no_utf_8_is_read_as_replacement_characters() {
+    let cluster = Cluster::without_worker();
+    let api = cluster.api();
+    let post = |body: &'static [u8]| {
+        let request = api.request(Method::POST, MAPS);
+        let request = request.header("Content-Type", "application/json");
+        api.send(request.body(body))
+    };
+    let made = post(b"{\"metadata\":{\"name\":\"odd\"},\"data\":{\"a\":\"\xff\"}}").await;
+    assert_eq!(made.expect(201)["data"]["a"], "\u{fffd}");
+    let refused = post(b"{\"metadata\":{\"name\":\"odd\xff\"}}").await;
+    assert_eq!(refused.expect(422)["reason"], "Invalid");
+}
+
+#[tokio::test]
 async fn a_body_may_be_yaml() {
     let cluster = Cluster::without_worker();
     let api = cluster.api();

@@ -159,7 +159,7 @@ async fn in_the_foreground_the_owner_goes_last() {
 }
 
 #[tokio::test]
-async fn a_collection_is_deleted_up_to_its_limit() {
+async fn a_collection_is_deleted_page_by_page() {
     let cluster = Cluster::without_worker();
     let api = cluster.api();
     for name in ["a", "b", "c"] {
@@ -167,11 +167,14 @@ async fn a_collection_is_deleted_up_to_its_limit() {
         body["metadata"]["labels"] = json!({"set": "x"});
         api.post(MAPS, &body).await.expect(201);
     }
-    let path = format!("{MAPS}?labelSelector=set%3Dx&limit=2");
-    api.delete(&path).await.expect(200);
-    let left = api
-        .get(&format!("{MAPS}?labelSelector=set%3Dx"))
-        .await
-        .expect(200);
-    assert_eq!(names(&left), ["c"]);
+    let all = format!("{MAPS}?labelSelector=set%3Dx");
+    let first = api.get(&format!("{all}&limit=1")).await.expect(200);
+    let token = first["metadata"]["continue"].as_str().unwrap();
+    let second = format!("{all}&limit=1&continue={token}");
+    let deleted = api.delete(&second).await.expect(200);
+    assert_eq!(names(&deleted), ["b"]);
+    assert!(deleted["metadata"]["continue"].is_string());
+    let deleted = api.delete(&format!("{all}&limit=1")).await.expect(200);
+    assert_eq!(names(&deleted), ["a"]);
+    assert_eq!(names(&api.get(&all).await.expect(200)), ["c"]);
 }

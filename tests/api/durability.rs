@@ -98,13 +98,7 @@ async fn a_damaged_database_is_refused_and_left_alone() {
     let mut cluster = Cluster::without_worker();
     cluster.api().post(MAPS, &map("one", "1")).await.expect(201);
     cluster.terminate();
-    let directory = cluster.data_dir().join("store");
-    let file = std::fs::read_dir(&directory)
-        .expect("the store is a directory")
-        .filter_map(Result::ok)
-        .max_by_key(|entry| entry.metadata().map_or(0, |m| m.len()))
-        .expect("the store has a file")
-        .path();
+    let file = cluster.data_dir().join("store/store.redb");
     std::fs::write(&file, b"this is no database").expect("it can be damaged");
     let mut command = cluster.ctld("server");
     let command = command.args(["--secure-port", "0", "--no-worker"]);

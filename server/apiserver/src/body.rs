@@ -60,16 +60,7 @@ pub(crate) fn parse(
     schema: &str,
 ) -> Result<std::result::Result<Parsed, String>> {
     match media_type(call) {
-        "" | "application/json" => Ok(match api::wire::json::parse(body) {
-            Ok(parsed) => Ok(Parsed {
-                value: parsed.value,
-                duplicates: Duplicates::Json(parsed.duplicates, body.clone()),
-            }),
-            Err(error) => Err(format!(
-                "couldn't get version/kind; json parse error: {}",
-                error.message
-            )),
-        }),
+        "" | "application/json" => Ok(json(body)),
         "application/yaml" => Ok(yaml(body)),
         "application/vnd.kubernetes.protobuf" => {
             let read = api::wire::protobuf::read(body, schema).map(|value| Parsed {
@@ -86,6 +77,25 @@ pub(crate) fn parse(
 pub(crate) fn media_type(call: &Call) -> &str {
     let given = call.header(CONTENT_TYPE);
     given.split(';').next().unwrap_or_default().trim()
+}
+
+/// Parses JSON. `Err` is the parser's complaint.
+fn json(body: &Bytes) -> std::result::Result<Parsed, String> {
+    // Go's reader takes U+FFFD for what is no UTF-8.
+    let text = match str::from_utf8(body) {
+        Ok(_) => body.clone(),
+        Err(_) => Bytes::from(String::from_utf8_lossy(body).into_owned()),
+    };
+    match api::wire::json::parse(&text) {
+        Ok(parsed) => Ok(Parsed {
+            value: parsed.value,
+            duplicates: Duplicates::Json(parsed.duplicates, text),
+        }),
+        Err(error) => Err(format!(
+            "couldn't get version/kind; json parse error: {}",
+            error.message
+        )),
+    }
 }
 
 /// Parses YAML, of which the first document counts. `Err` is the parser's complaint.

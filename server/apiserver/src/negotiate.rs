@@ -68,7 +68,7 @@ impl Form {
             .next();
         let (mut encoding, shape) = found.ok_or_else(|| {
             Error::not_acceptable(
-                "only the following media types are accepted: application/json, application/yaml",
+                "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml",
             )
         })?;
         let agent = text(USER_AGENT).unwrap_or_default();
@@ -94,7 +94,7 @@ impl Form {
     fn of_range(range: &str, shapes: &[Shape]) -> Option<(Encoding, Shape)> {
         let mut parts = range.split(';').map(str::trim);
         let encoding = match parts.next()? {
-            "application/json" | "*/*" | "application/*" => Encoding::Json,
+            "application/json" | "*/*" => Encoding::Json,
             "application/yaml" => Encoding::Yaml,
             _ => return None,
         };
@@ -161,6 +161,7 @@ mod tests {
     #[test]
     fn a_form_that_nobody_has_is_refused() {
         assert_eq!(form("text/plain"), None);
+        assert_eq!(form("application/*"), None);
         assert_eq!(form("application/json;as=Chart;v=v1;g=meta.k8s.io"), None);
     }
 }

@@ -1,9 +1,11 @@
-//! DefaultTolerationSeconds: a pod stays five minutes on a node that is not ready or unreachable.
+//! DefaultTolerationSeconds: a pod stays five minutes on a node that is not ready or unreachable. A change
+//! that leaves out what this has added is no change of it.
 
+use api::kind::Part;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Operation, Plugin, Review};
+use super::{Plugin, Review};
 use crate::error::Result;
 
 const SECONDS: i64 = 300;
@@ -18,7 +20,7 @@ pub(super) struct DefaultTolerationSeconds;
 #[async_trait]
 impl Plugin for DefaultTolerationSeconds {
     async fn admit(&self, review: &Review<'_>, object: &mut Value) -> Result<()> {
-        if review.is("", "pods") && review.operation == Operation::Create {
+        if review.is("", "pods") && review.part == Part::Main {
             tolerate(&mut object["spec"]);
         }
         Ok(())

@@ -6,18 +6,14 @@ use bytes::Bytes;
 use super::{delete, list};
 use crate::call::Call;
 use crate::error::Result;
-use crate::options::ListOptions;
-use crate::respond::{self, ListMeta};
+use crate::respond;
 
-/// Deletes the selected objects, one by one, and answers with them as they were.
+/// Deletes the selected objects, one by one, and answers with them as they were. A page of them, where a
+/// limit or a continue token asks for one.
 pub(crate) async fn deletecollection(call: &Call, body: &Bytes) -> Result<Response> {
     let options = delete::options(call, body)?;
-    let selected = ListOptions::parse(call.kind, &call.namespace, &call.query)?;
-    let mut objects = list::selected(call, &selected.selection).await?;
-    if selected.limit > 0 {
-        objects.truncate(selected.limit);
-    }
-    for object in &objects {
+    let page = list::page(call).await?;
+    for object in &page.objects {
         match delete::remove(call, &object.name, &options).await {
             Err(error) if error.reason == "NotFound" => {}
             other => {
@@ -25,9 +21,5 @@ pub(crate) async fn deletecollection(call: &Call, body: &Bytes) -> Result<Respon
             }
         }
     }
-    let meta = ListMeta {
-        revision: call.app.cache.revision(),
-        ..ListMeta::default()
-    };
-    respond::list(call, objects, &meta)
+    respond::list(call, page.objects, &page.meta)
 }

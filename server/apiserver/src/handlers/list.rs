@@ -17,7 +17,7 @@ use crate::cache::Object;
 use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::keys;
-use crate::options::{ListOptions, Match, Selection};
+use crate::options::{ListOptions, Match};
 use crate::respond::{self, ListMeta};
 
 /// A continue token, as kube-apiserver encodes it.
@@ -34,9 +34,11 @@ struct Token {
 const VERSION: &str = "meta.k8s.io/v1";
 
 /// A page.
-struct Page {
-    objects: Vec<Arc<Object>>,
-    meta: ListMeta,
+pub(super) struct Page {
+    /// The objects, in key order.
+    pub(super) objects: Vec<Arc<Object>>,
+    /// What the list says of itself.
+    pub(super) meta: ListMeta,
 }
 
 /// Answers with the selected objects.
@@ -45,18 +47,8 @@ pub(crate) async fn list(call: &Call) -> Result<Response> {
     respond::list(call, page.objects, &page.meta)
 }
 
-/// All selected objects as they are now, for requests that do something with each.
-pub(crate) async fn selected(call: &Call, selection: &Selection) -> Result<Vec<Arc<Object>>> {
-    call.app.cache.fresh().await?;
-    Ok(call
-        .app
-        .cache
-        .of(call.kind)
-        .list(selection, None, 0)
-        .objects)
-}
-
-async fn page(call: &Call) -> Result<Page> {
+/// The page that a request asks for.
+pub(super) async fn page(call: &Call) -> Result<Page> {
     let options = ListOptions::parse(call.kind, &call.namespace, &call.query)?;
     if !options.token.is_empty() {
         return next(call, &options).await;

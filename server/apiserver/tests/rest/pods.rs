@@ -47,6 +47,22 @@ async fn a_new_pod_has_its_account_token_and_tolerations() {
 }
 
 #[tokio::test]
+async fn tolerations_that_a_plugin_added_may_be_left_out_of_a_change() {
+    let cluster = Cluster::start().await;
+    account(&cluster).await;
+    let made = pod(&cluster, "p").await;
+    let merge = [("content-type", "application/merge-patch+json")];
+    let url = format!("{PODS}/p");
+    let none = r#"{"spec":{"tolerations":[]}}"#;
+    let patched = cluster.ask("PATCH", &url, &merge, none).await;
+    assert_eq!(patched.code, 200, "{}", patched.message());
+    assert_eq!(
+        patched.json()["spec"]["tolerations"],
+        made["spec"]["tolerations"]
+    );
+}
+
+#[tokio::test]
 async fn a_pod_of_a_missing_account_is_refused() {
     let cluster = Cluster::start().await;
     let body = r#"{"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","image":"x"}]}}"#;
