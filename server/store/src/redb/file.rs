@@ -8,27 +8,34 @@ use std::fmt::Debug;
 use std::io;
 use std::ops::Bound;
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use redb::{BackendError, StorageBackend};
 
-/// An operation on the disk.
+/// An operation on a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
+pub enum Operation<'a> {
     /// Reading bytes.
     Read,
-    /// Writing bytes, or making the file longer or shorter.
-    Write,
+    /// Writing bytes.
+    Write {
+        /// Where they go.
+        offset: u64,
+        /// The bytes.
+        bytes: &'a [u8],
+    },
+    /// Making the file longer or shorter.
+    Resize(u64),
     /// Waiting until what was written is on the disk.
     Sync,
 }
 
-/// Decides which operations on the disk fail: for tests of what then happens.
+/// Sees what is done to the disk, and decides what fails: for tests of what then happens.
 pub trait Faults: Debug + Send + Sync {
-    /// Called before each operation on the file. An error is what the operation then ends with.
-    fn before(&self, operation: Operation) -> io::Result<()>;
+    /// Called before each operation on a file. An error is what the operation then ends with.
+    fn before(&self, file: &Path, operation: Operation<'_>) -> io::Result<()>;
 }
 
 /// The bytes that redb wrote to a file opened [`File::read_only`], in blocks.
@@ -45,6 +52,7 @@ const BLOCK: u64 = 4096;
 #[derive(Debug)]
 pub(super) struct File {
     file: std::fs::File,
+    path: PathBuf,
     faults: Option<Arc<dyn Faults>>,
     overlay: Option<Mutex<Overlay>>,
 }
@@ -55,6 +63,7 @@ impl File {
         let mut options = std::fs::OpenOptions::new();
         Ok(Self {
             file: options.read(true).write(true).open(path)?,
+            path: path.to_owned(),
             faults,
             overlay: None,
         })
@@ -69,15 +78,16 @@ impl File {
         };
         Ok(Self {
             file,
+            path: path.to_owned(),
             faults,
             overlay: Some(Mutex::new(overlay)),
         })
     }
 
-    fn before(&self, operation: Operation) -> io::Result<()> {
+    fn before(&self, operation: Operation<'_>) -> io::Result<()> {
         match &self.faults {
             Some(faults) if self.overlay.is_none() || operation == Operation::Read => {
-                faults.before(operation)
+                faults.before(&self.path, operation)
             }
             _ => Ok(()),
         }
@@ -146,7 +156,7 @@ impl StorageBackend for File {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.before(Operation::Write)?;
+        self.before(Operation::Resize(len))?;
         match &self.overlay {
             Some(overlay) => {
                 overlay.lock().length = len;
@@ -165,7 +175,10 @@ impl StorageBackend for File {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.before(Operation::Write)?;
+        self.before(Operation::Write {
+            offset,
+            bytes: data,
+        })?;
         let Some(overlay) = &self.overlay else {
             return self.file.write_all_at(data, offset);
         };

@@ -88,7 +88,8 @@ impl Log {
         if position > 0 {
             // It may have been read from the kernel's memory alone, in which pages of a sync that failed
             // stay as if they had been written: they are only written when they are written to.
-            file.write(0, &bytes[..position])?;
+            // What pads the last record may be missing.
+            file.write(0, &bytes[..position.min(bytes.len())])?;
             file.sync_data()?;
         }
         let log = Self {

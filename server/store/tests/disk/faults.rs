@@ -1,6 +1,7 @@
 //! A disk that fails, and works again.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,16 +14,28 @@ use crate::{copy, open, put, value, write};
 /// A checkpoint that no test waits for.
 const LATER: Duration = Duration::from_secs(300);
 
-/// Fails one kind of operation while it is told to.
+/// What a disk can refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refused {
+    Write,
+    Sync,
+}
+
+/// Refuses that while it is told to.
 #[derive(Debug)]
 struct Broken {
-    operation: Operation,
+    refused: Refused,
     now: AtomicBool,
 }
 
 impl Faults for Broken {
-    fn before(&self, operation: Operation) -> io::Result<()> {
-        if operation == self.operation && self.now.load(Ordering::SeqCst) {
+    fn before(&self, _: &Path, operation: Operation<'_>) -> io::Result<()> {
+        let kind = match operation {
+            Operation::Read => return Ok(()),
+            Operation::Write { .. } | Operation::Resize(_) => Refused::Write,
+            Operation::Sync => Refused::Sync,
+        };
+        if kind == self.refused && self.now.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         Ok(())
@@ -30,9 +43,9 @@ impl Faults for Broken {
 }
 
 /// A disk that is whole so far, and the options of a store on it.
-fn broken(operation: Operation, checkpoint_delay: Duration) -> (Arc<Broken>, Options) {
+fn broken(refused: Refused, checkpoint_delay: Duration) -> (Arc<Broken>, Options) {
     let faults = Arc::new(Broken {
-        operation,
+        refused,
         now: AtomicBool::new(false),
     });
     let options = Options {
@@ -44,9 +57,9 @@ fn broken(operation: Operation, checkpoint_delay: Duration) -> (Arc<Broken>, Opt
     (faults, options)
 }
 
-async fn reads_go_on_while(operation: Operation, checkpoint_delay: Duration) {
+async fn reads_go_on_while(refused: Refused, checkpoint_delay: Duration) {
     let dir = tempfile::tempdir().unwrap();
-    let (faults, options) = broken(operation, checkpoint_delay);
+    let (faults, options) = broken(refused, checkpoint_delay);
     let store = Redb::open(dir.path(), options).unwrap();
     for n in 0..50 {
         write(&store, &format!("old-{n}"), "1").await.unwrap();
@@ -82,28 +95,28 @@ async fn reads_go_on_while(operation: Operation, checkpoint_delay: Duration) {
 
 #[tokio::test]
 async fn reads_go_on_while_the_disk_is_full() {
-    reads_go_on_while(Operation::Write, LATER).await;
+    reads_go_on_while(Refused::Write, LATER).await;
 }
 
 #[tokio::test]
 async fn reads_go_on_while_the_disk_does_not_sync() {
-    reads_go_on_while(Operation::Sync, LATER).await;
+    reads_go_on_while(Refused::Sync, LATER).await;
 }
 
 #[tokio::test]
 async fn reads_go_on_while_the_disk_is_full_for_what_is_in_the_database() {
-    reads_go_on_while(Operation::Write, Duration::ZERO).await;
+    reads_go_on_while(Refused::Write, Duration::ZERO).await;
 }
 
 #[tokio::test]
 async fn reads_go_on_while_the_disk_does_not_sync_what_is_in_the_database() {
-    reads_go_on_while(Operation::Sync, Duration::ZERO).await;
+    reads_go_on_while(Refused::Sync, Duration::ZERO).await;
 }
 
 #[tokio::test]
 async fn a_commit_whose_checkpoint_fails_is_there_all_the_same() {
     let dir = tempfile::tempdir().unwrap();
-    let (faults, options) = broken(Operation::Sync, LATER);
+    let (faults, options) = broken(Refused::Sync, LATER);
     let store = Redb::open(dir.path(), options).unwrap();
     write(&store, "a", "1").await.unwrap();
     faults.now.store(true, Ordering::SeqCst);
@@ -123,7 +136,7 @@ async fn a_commit_whose_checkpoint_fails_is_there_all_the_same() {
 async fn a_refused_commit_does_not_come_back_in_place_of_a_later_one() {
     let dir = tempfile::tempdir().unwrap();
     write(&open(dir.path()), "a", "1").await.unwrap();
-    let (faults, options) = broken(Operation::Sync, LATER);
+    let (faults, options) = broken(Refused::Sync, LATER);
     let store = Redb::open(dir.path(), options).unwrap();
     faults.now.store(true, Ordering::SeqCst);
     let refused = write(&store, "a", "refused").await;
@@ -143,7 +156,7 @@ async fn what_is_read_from_the_log_is_on_the_disk_before_it_is_shown() {
     let store = open(dir.path());
     write(&store, "a", "1").await.unwrap();
     let crashed = copy(dir.path());
-    let (faults, options) = broken(Operation::Sync, LATER);
+    let (faults, options) = broken(Refused::Sync, LATER);
     faults.now.store(true, Ordering::SeqCst);
     let error = Redb::open(crashed.path(), options).unwrap_err();
     assert!(error.to_string().contains("/log: "), "{error}");
@@ -153,7 +166,7 @@ async fn what_is_read_from_the_log_is_on_the_disk_before_it_is_shown() {
 #[tokio::test]
 async fn relaxed_commits_are_written_when_the_disk_works_again_though_nobody_writes() {
     let dir = tempfile::tempdir().unwrap();
-    let (faults, options) = broken(Operation::Sync, Duration::from_millis(1));
+    let (faults, options) = broken(Refused::Sync, Duration::from_millis(1));
     let store = Redb::open(dir.path(), options).unwrap();
     write(&store, "a", "1").await.unwrap();
     faults.now.store(true, Ordering::SeqCst);

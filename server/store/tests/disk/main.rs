@@ -6,6 +6,7 @@
 mod crash;
 mod faults;
 mod opening;
+mod power;
 
 use std::path::Path;
 
