@@ -142,6 +142,11 @@ async fn unknown_paths_and_methods_have_their_codes() {
     api.get("/apis/example.com/v1/things").await.expect(404);
     api.put(MAPS, &map("one", "1")).await.expect(405);
     api.post(&at("one"), &map("one", "1")).await.expect(405);
+    // What isn't there isn't there, whatever is to be done with it.
+    let unknown = "/apis/example.com/v1/things";
+    let missing = api.post(unknown, &map("one", "1")).await.expect(404);
+    assert_eq!(missing, "404 page not found\n");
+    api.post("/version", &json!({})).await.expect(405);
 }
 
 #[tokio::test]

@@ -398,9 +398,6 @@ async fn other(
     query: &Query,
     segments: &[String],
 ) -> Result<Response> {
-    if !matches!(parts.method, Method::GET | Method::HEAD) {
-        return Err(Error::method_not_allowed());
-    }
     let shapes = match segments {
         [first, ..] if first == "api" || first == "apis" => negotiate::DISCOVERY,
         _ => negotiate::PLAIN,
@@ -439,6 +436,9 @@ async fn other(
         ["openapi", "v3", rest @ ..] => openapi::serve(rest, query, &parts.headers),
         _ => None,
     };
+    if found.is_some() && !matches!(parts.method, Method::GET | Method::HEAD) {
+        return Err(Error::method_not_allowed());
+    }
     Ok(found.unwrap_or_else(|| {
         respond::raw(
             Form::plain(),
