@@ -58,6 +58,16 @@ const LISTS: &[(&str, &str, &str)] = &[
         "&apps::{}::",
     ),
     (
+        "server/api/src/kinds/authentication",
+        "server/api/src/kinds/mod.rs",
+        "&authentication::{}::",
+    ),
+    (
+        "server/api/src/kinds/authorization",
+        "server/api/src/kinds/mod.rs",
+        "&authorization::{}::",
+    ),
+    (
         "server/api/src/kinds/coordination",
         "server/api/src/kinds/mod.rs",
         "&coordination::{}::",

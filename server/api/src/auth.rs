@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value};
+
 /// The group of every request that proved who it is.
 pub const AUTHENTICATED: &str = "system:authenticated";
 /// The group of requests without credentials.
@@ -37,6 +39,27 @@ impl UserInfo {
             groups: groups.map(str::to_owned).collect(),
             ..Self::default()
         }
+    }
+
+    /// The user as objects hold it, without what is empty.
+    pub fn to_value(&self) -> Value {
+        let mut fields = Map::new();
+        let mut set = |field: &str, value: Value, empty: bool| {
+            if !empty {
+                fields.insert(field.to_owned(), value);
+            }
+        };
+        set("username", self.name.as_str().into(), self.name.is_empty());
+        set("uid", self.uid.as_str().into(), self.uid.is_empty());
+        set("groups", self.groups.clone().into(), self.groups.is_empty());
+        let extra = self.extra.iter();
+        let extra = extra.map(|(key, values)| (key.clone(), values.clone().into()));
+        set(
+            "extra",
+            Value::Object(extra.collect()),
+            self.extra.is_empty(),
+        );
+        fields.into()
     }
 
     /// Whether the user is a member of `group`.

@@ -7,11 +7,18 @@
 //! create   schema check → default → prepare_create → admission → validate → store
 //! update   schema check → default → prepare_update → admission → validate, validate_update → store
 //! ```
+//!
+//! A kind that can't be read back is not stored either: its objects are questions, and
+//!
+//! ```text
+//! create   schema check → admission → validate → answer
+//! ```
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::field;
+use crate::review::Authority;
 
 /// Whether objects live in a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +40,9 @@ pub const STORED: &[&str] = &[
     "update",
     "watch",
 ];
+
+/// The verb of a kind whose objects are answered and stored nowhere.
+pub const ANSWERED: &[&str] = &["create"];
 
 /// A part of an object with a URL of its own, such as `status` or `scale`.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,6 +92,11 @@ impl Resource {
             return self.version.to_owned();
         }
         format!("{}/{}", self.group, self.version)
+    }
+
+    /// Whether objects are stored; else they are answered, see [`Kind::answer`].
+    pub fn is_stored(&self) -> bool {
+        self.verbs.contains(&"get")
     }
 
     /// The subresource of that name.
@@ -175,8 +190,17 @@ pub trait Kind: Send + Sync {
         Vec::new()
     }
 
-    /// The rule for `metadata.name`: the problem, or `None` for a good name.
-    fn name_problem(&self, name: &str) -> Option<String>;
+    /// Fills in the answer to a question that has passed [`Kind::validate`], for a kind that is not
+    /// stored. The error is what is wrong with the request as a whole.
+    fn answer(&self, _question: &mut Value, _authority: &dyn Authority) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The rule for `metadata.name`: the problem, or `None` for a good name. Names of what is not
+    /// stored are not checked.
+    fn name_problem(&self, _name: &str) -> Option<String> {
+        None
+    }
 
     /// Values that field selectors may ask for, besides `metadata.name` and `metadata.namespace`.
     /// Each field is there for every object, empty where the object has none.
@@ -184,11 +208,15 @@ pub trait Kind: Send + Sync {
         Vec::new()
     }
 
-    /// The columns of the table form.
-    fn columns(&self) -> &'static [Column];
+    /// The columns of the table form. What is not stored has none.
+    fn columns(&self) -> &'static [Column] {
+        &[]
+    }
 
     /// The cells of one object's row, in the order of [`Kind::columns`].
-    fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value>;
+    fn cells(&self, _object: &Value, _now: Timestamp) -> Vec<Value> {
+        Vec::new()
+    }
 
     /// The objects that [`Kind::describe`] wants to see, in the order it gets them; events last.
     fn related(&self, _object: &Value) -> Vec<Query> {

@@ -8,6 +8,7 @@
 //! | [`kind`] | the contract of a kind, and the facts that routes, discovery and tables derive from |
 //! | [`meta`] | what every object carries: names, labels, selectors, quantities, times |
 //! | [`patch`] | JSON patch, merge patch, strategic merge patch, server-side apply |
+//! | [`review`] | what kinds ask the server that are answered and not stored |
 //! | [`schema`] | what fields a kind has, and how they merge |
 //! | [`wire`] | how objects are read and written: JSON, YAML |
 
@@ -17,5 +18,6 @@ pub mod kind;
 pub mod kinds;
 pub mod meta;
 pub mod patch;
+pub mod review;
 pub mod schema;
 pub mod wire;

@@ -1,6 +1,8 @@
 //! The kinds, a folder each, and the one list that registers them.
 
 mod apps;
+mod authentication;
+mod authorization;
 mod cell;
 mod check;
 mod coordination;
@@ -13,6 +15,7 @@ mod read;
 mod selectors;
 
 use crate::kind::Kind;
+pub use rbac::rows as rule_rows;
 
 /// Every built-in kind, in the order of discovery: a line a kind.
 pub static KINDS: &[&dyn Kind] = &[
@@ -25,6 +28,12 @@ pub static KINDS: &[&dyn Kind] = &[
     &core::serviceaccount::ServiceAccount,
     &apps::deployment::Deployment,
     &apps::replicaset::ReplicaSet,
+    &authentication::selfsubjectreview::SelfSubjectReview,
+    &authentication::tokenreview::TokenReview,
+    &authorization::localsubjectaccessreview::LocalSubjectAccessReview,
+    &authorization::selfsubjectaccessreview::SelfSubjectAccessReview,
+    &authorization::selfsubjectrulesreview::SelfSubjectRulesReview,
+    &authorization::subjectaccessreview::SubjectAccessReview,
     &rbac::clusterrolebinding::ClusterRoleBinding,
     &rbac::clusterrole::ClusterRole,
     &rbac::rolebinding::RoleBinding,

@@ -19,9 +19,18 @@ pub(crate) fn validate(selector: &Value, path: &Path) -> Vec<Error> {
     }
     for (at, requirement) in items(selector, "matchExpressions").iter().enumerate() {
         let path = path.child("matchExpressions").index(at);
-        errors.extend(requirement_problems(requirement, &path));
+        errors.extend(requirement_problems(requirement, &path, Operators::Known));
     }
     errors
+}
+
+/// Which operators a requirement may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operators {
+    /// Those that this server knows.
+    Known,
+    /// Any: a client may know more of them.
+    Any,
 }
 
 /// A selector as messages show it: labels first, then expressions.
@@ -49,7 +58,28 @@ pub(crate) fn formatted(selector: &Value) -> String {
     }
 }
 
-fn requirement_problems(requirement: &Value, path: &Path) -> Vec<Error> {
+/// The problems of one requirement on labels.
+pub(crate) fn requirement_problems(
+    requirement: &Value,
+    path: &Path,
+    operators: Operators,
+) -> Vec<Error> {
+    let mut errors = operator_problems(requirement, path, operators);
+    let at = path.child("values");
+    errors.extend(label(&path.child("key"), text(requirement, "key")));
+    for (index, value) in texts(requirement, "values").into_iter().enumerate() {
+        let problems = name::label_value(value).into_iter();
+        errors.extend(problems.map(|p| Error::invalid(&at.index(index), value, p)));
+    }
+    errors
+}
+
+/// What is wrong with the operator of a requirement, or with the number of its values.
+pub(crate) fn operator_problems(
+    requirement: &Value,
+    path: &Path,
+    operators: Operators,
+) -> Vec<Error> {
     let mut errors = Vec::new();
     let values = texts(requirement, "values");
     let at = path.child("values");
@@ -66,15 +96,11 @@ fn requirement_problems(requirement: &Value, path: &Path) -> Vec<Error> {
                 errors.push(Error::forbidden(&at, detail));
             }
         }
+        _ if operators == Operators::Any => {}
         other => {
             let detail = "not a valid selector operator";
             errors.push(Error::invalid(&path.child("operator"), other, detail));
         }
-    }
-    errors.extend(label(&path.child("key"), text(requirement, "key")));
-    for (index, value) in values.into_iter().enumerate() {
-        let problems = name::label_value(value).into_iter();
-        errors.extend(problems.map(|p| Error::invalid(&at.index(index), value, p)));
     }
     errors
 }

@@ -26,15 +26,21 @@ pub(super) fn describe(role: &Value) -> String {
     let heads = "Resources\tNon-Resource URLs\tResource Names\tVerbs";
     out.line(1, heads);
     out.line(1, "---------\t-----------------\t--------------\t-----");
-    let mut lines = lines(items(role, "rules"));
-    lines.sort_by_cached_key(Line::order);
-    for line in lines {
-        let (urls, names) = (list(line.url), list(line.name));
-        let verbs = line.verbs.join(" ");
-        let resource = line.resource();
-        out.line(1, &format!("{resource}\t{urls}\t{names}\t[{verbs}]"));
+    for row in rows(items(role, "rules")) {
+        out.line(1, &row.join("\t"));
     }
     out.finish()
+}
+
+/// Rules as kubectl lists them: resource, path, name and verbs of each, sorted.
+pub fn rows(rules: &[Value]) -> Vec<[String; 4]> {
+    let mut lines = lines(rules);
+    lines.sort_by_cached_key(Line::order);
+    let rows = lines.into_iter().map(|line| {
+        let verbs = format!("[{}]", line.verbs.join(" "));
+        [line.resource(), list(line.url), list(line.name), verbs]
+    });
+    rows.collect()
 }
 
 /// The rules taken apart; verbs of one resource come together again, those of paths do not.

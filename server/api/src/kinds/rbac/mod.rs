@@ -8,5 +8,7 @@ pub(crate) mod role;
 pub(crate) mod rolebinding;
 mod rules;
 
+pub use describe::rows;
+
 /// The name of the group.
 const GROUP: &str = "rbac.authorization.k8s.io";

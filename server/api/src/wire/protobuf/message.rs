@@ -20,6 +20,13 @@ const FIELDS: &str = "apimachinery.pkg.apis.meta.v1.FieldsV1";
 const RAW: &str = "apimachinery.pkg.runtime.RawExtension";
 const INT_OR_STRING: &str = "apimachinery.pkg.util.intstr.IntOrString";
 
+/// Messages of one field that are lists of texts in JSON: protobuf has no lists as values of maps.
+const LISTS: [&str; 3] = [
+    "api.authentication.v1.AttestationValue",
+    "api.authentication.v1.ExtraValue",
+    "api.authorization.v1.ExtraValue",
+];
+
 /// Whether a message stands for a JSON value that is no object of its fields.
 #[cfg(test)]
 pub(super) fn is_special(message: &str) -> bool {
@@ -129,7 +136,12 @@ fn value(reader: &mut Reader<'_>, wire: u8, field: &Field, depth: usize) -> Resu
         message => {
             let mut object = Map::new();
             object_into(&mut object, reader.bytes(wire, name)?, message, depth + 1)?;
-            Value::Object(object)
+            match LISTS.contains(&message) {
+                true => object
+                    .remove("items")
+                    .unwrap_or_else(|| Vec::<Value>::new().into()),
+                false => Value::Object(object),
+            }
         }
     })
 }

@@ -110,6 +110,21 @@ mod tests {
     }
 
     #[test]
+    fn a_list_as_the_value_of_a_map_is_a_list() {
+        let values = [field(1, b"b"), field(1, b"c")].concat();
+        let entry = [field(1, b"a"), field(2, &values)].concat();
+        let body = envelope(
+            "authorization.k8s.io/v1",
+            "SubjectAccessReview",
+            &field(2, &[field(5, &entry), field(6, b"7")].concat()),
+        );
+        assert_eq!(
+            read(&body, "io.k8s.api.authorization.v1.SubjectAccessReview").unwrap()["spec"],
+            json!({"extra": {"a": ["b", "c"]}, "uid": "7"})
+        );
+    }
+
+    #[test]
     fn a_config_map_is_read_with_its_maps() {
         let entry = [field(1, b"a"), field(2, b"b")].concat();
         let binary = [field(1, b"x"), field(2, &[0, 255])].concat();
