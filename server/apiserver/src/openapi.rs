@@ -84,9 +84,10 @@ fn document(path: &str, kinds: &[&'static dyn Kind]) -> Value {
         let list = format!("{}List", resource.schema);
         match schema::of(&list) {
             Some(schema) => wanted.push(schema),
-            None => {
+            None if resource.verbs.contains(&"list") => {
                 schemas.insert(list, listed(resource));
             }
+            None => {}
         }
         let parts = subresources::of(resource).filter_map(|part| part.body);
         wanted.extend(parts.filter_map(|(group, version, kind)| by_kind(group, version, kind)));
@@ -163,7 +164,9 @@ fn operations(root: &str, resource: &Resource, paths: &mut Map<String, Value>) {
             one.insert(method.into(), operation(resource, action, resource.schema));
         }
     }
-    paths.insert(format!("{place}/{{name}}"), one.into());
+    if !one.is_empty() {
+        paths.insert(format!("{place}/{{name}}"), one.into());
+    }
     for part in subresources::of(resource) {
         let mut operations = Map::new();
         for (verb, method) in [

@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use api::auth::UserInfo;
 use api::kind::{Kind, Part, Resource, Scope};
+use api::meta::selector::Fields;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -27,6 +28,7 @@ use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 
 use crate::app::App;
+use crate::auth::impersonation::{self, Refused};
 use crate::auth::{Attributes, Decision};
 use crate::call::Call;
 use crate::error::{Error, Result};
@@ -166,9 +168,15 @@ impl Target {
             Scope::Cluster => namespace.is_empty(),
             Scope::Namespaced => name.is_empty() || !namespace.is_empty(),
         };
-        let part = subresource.is_empty()
-            || subresources::of(resource).any(|part| part.name == subresource);
-        (fits && part).then(|| {
+        let has = |verbs: &[&str]| verbs.iter().any(|verb| resource.verbs.contains(verb));
+        // A place where no verb can be used is not there.
+        let served = match (name, subresource) {
+            _ if watch => has(&["watch"]),
+            ("", _) => has(&["list"]) || fits_create(resource, namespace),
+            (_, "") => has(&["get", "update", "patch", "delete"]),
+            _ => subresources::of(resource).any(|part| part.name == subresource),
+        };
+        (fits && served).then(|| {
             Self::Objects(Objects {
                 kind,
                 namespace: namespace.to_owned(),
@@ -178,6 +186,12 @@ impl Target {
             })
         })
     }
+}
+
+/// Whether objects can be created at this place: those of a namespaced kind only in a namespace.
+fn fits_create(resource: &Resource, namespace: &str) -> bool {
+    let placed = resource.scope == Scope::Cluster || !namespace.is_empty();
+    placed && resource.verbs.contains(&"create")
 }
 
 async fn route(
@@ -191,6 +205,7 @@ async fn route(
         tracing::debug!("{} {}: {refused}", parts.method, parts.uri.path());
         Error::unauthorized()
     })?;
+    let user = acting(app, user, &parts, &query, &target).await?;
     match target {
         Target::Objects(objects) => resource(app, parts, query, body, user, objects).await,
         Target::Nothing => {
@@ -204,22 +219,68 @@ async fn route(
     }
 }
 
+/// The user that a request is made as: who makes it, or whom it asks to act as.
+async fn acting(
+    app: &App,
+    user: Arc<UserInfo>,
+    parts: &Parts,
+    query: &Query,
+    target: &Target,
+) -> Result<Arc<UserInfo>> {
+    let refused = |refused| match refused {
+        Refused::Malformed(why) => Error::bad_request(why),
+        Refused::Forbidden {
+            group,
+            resource,
+            name,
+            why,
+        } => Error::unauthorized_for(&group, &resource, &name, &why),
+    };
+    let Some(wanted) = impersonation::wanted(&parts.headers).map_err(refused)? else {
+        return Ok(user);
+    };
+    let selected = selected(query);
+    let method = parts.method.as_str().to_ascii_lowercase();
+    let attributes = match target {
+        Target::Objects(objects) => {
+            let verb = verb(&parts.method, objects, query).ok_or_else(Error::method_not_allowed)?;
+            of_objects(&user, verb, objects, query, selected.as_ref())
+        }
+        Target::Nothing | Target::Other(_) => of_path(&user, &method, parts.uri.path()),
+    };
+    let act = || impersonation::act_as(&app.authorizer, &wanted, &attributes);
+    let acting = match act() {
+        Ok(acting) => acting,
+        Err(_) => {
+            // The role may have been committed just now.
+            app.cache.fresh().await?;
+            act().map_err(refused)?
+        }
+    };
+    Ok(Arc::new(acting))
+}
+
 fn permit_path(app: &App, user: &UserInfo, parts: &Parts) -> Result<()> {
     let verb = parts.method.as_str().to_ascii_lowercase();
-    let decision = app.authorizer.authorize(&Attributes {
+    let attributes = of_path(user, &verb, parts.uri.path());
+    match app.authorizer.authorize(&attributes) {
+        Decision::Allow => Ok(()),
+        Decision::Deny(why) => Err(Error::unauthorized_for("", "", "", &why)),
+    }
+}
+
+/// What a request does that is for no objects.
+fn of_path<'a>(user: &'a UserInfo, verb: &'a str, path: &'a str) -> Attributes<'a> {
+    Attributes {
         user,
-        verb: &verb,
+        verb,
         group: "",
         resource: "",
         subresource: "",
         namespace: "",
         name: "",
         field_selector: "",
-        path: parts.uri.path(),
-    });
-    match decision {
-        Decision::Allow => Ok(()),
-        Decision::Deny(why) => Err(Error::unauthorized_for("", "", "", &why)),
+        path,
     }
 }
 
@@ -273,7 +334,7 @@ async fn resource(
         )));
     }
     let shapes = match objects.subresource.as_str() {
-        "" | "status" => negotiate::OBJECTS,
+        "" | "status" if objects.kind.resource().is_stored() => negotiate::OBJECTS,
         _ => negotiate::PLAIN,
     };
     let streams = matches!(objects.subresource.as_str(), "log" | "exec");
@@ -322,39 +383,51 @@ async fn resource(
 }
 
 fn permit(app: &App, user: &UserInfo, verb: &str, objects: &Objects, query: &Query) -> Result<()> {
+    let selected = selected(query);
+    let attributes = of_objects(user, verb, objects, query, selected.as_ref());
+    match app.authorizer.authorize(&attributes) {
+        Decision::Allow => Ok(()),
+        Decision::Deny(why) => Err(Error::unauthorized_for(
+            attributes.group,
+            attributes.resource,
+            &objects.name,
+            &why,
+        )),
+    }
+}
+
+/// The field selector of a request, if it can be read.
+fn selected(query: &Query) -> Option<Fields> {
+    Fields::parse(query.text("fieldSelector")).ok()
+}
+
+/// What a request for objects does.
+fn of_objects<'a>(
+    user: &'a UserInfo,
+    verb: &'a str,
+    objects: &'a Objects,
+    query: &'a Query,
+    selected: Option<&'a Fields>,
+) -> Attributes<'a> {
     let resource: &Resource = objects.kind.resource();
     let namespace = match (resource.plural, resource.group) {
         ("namespaces", "") => &objects.name,
         _ => &objects.namespace,
     };
-    let selector = query.text("fieldSelector");
-    let selected = api::meta::selector::Fields::parse(selector).ok();
-    let selected = selected
-        .as_ref()
-        .and_then(|fields| fields.exact("metadata.name"));
     let name = match objects.name.as_str() {
-        "" => selected.unwrap_or_default(),
-        name => name,
+        "" => selected.and_then(|fields| fields.exact("metadata.name")),
+        name => Some(name),
     };
-    let decision = app.authorizer.authorize(&Attributes {
+    Attributes {
         user,
         verb,
         group: resource.group,
         resource: resource.plural,
         subresource: &objects.subresource,
         namespace,
-        name,
-        field_selector: selector,
+        name: name.unwrap_or_default(),
+        field_selector: query.text("fieldSelector"),
         path: "",
-    });
-    match decision {
-        Decision::Allow => Ok(()),
-        Decision::Deny(why) => Err(Error::unauthorized_for(
-            resource.group,
-            resource.plural,
-            &objects.name,
-            &why,
-        )),
     }
 }
 

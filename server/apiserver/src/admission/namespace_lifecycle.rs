@@ -29,7 +29,11 @@ impl Plugin for NamespaceLifecycle {
             };
         }
         let namespace = review.call.namespace.as_str();
-        if review.operation != Operation::Create || namespace.is_empty() {
+        // A question may be asked anywhere.
+        if review.operation != Operation::Create
+            || namespace.is_empty()
+            || !review.resource().is_stored()
+        {
             return Ok(());
         }
         let app = &review.call.app;
@@ -49,7 +53,7 @@ impl Plugin for NamespaceLifecycle {
             .iter()
             .find(|(field, _)| *field == "status.phase");
         let terminating = phase.is_some_and(|(_, phase)| phase == "Terminating");
-        match terminating && !is_review(review) {
+        match terminating {
             true => Err(Error::namespace_terminating(
                 review.resource(),
                 meta::name(object),
@@ -58,9 +62,4 @@ impl Plugin for NamespaceLifecycle {
             false => Ok(()),
         }
     }
-}
-
-/// Whether nothing is stored: access reviews are allowed in a namespace that is going away.
-fn is_review(review: &Review<'_>) -> bool {
-    review.resource().group == "authorization.k8s.io"
 }

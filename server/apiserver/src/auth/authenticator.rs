@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use api::auth::{UNAUTHENTICATED, UserInfo};
+use api::review::Bearer;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use jiff::Timestamp;
@@ -61,6 +62,36 @@ impl Authenticator {
         Err(Unauthenticated {
             reason: "no credentials".to_owned(),
         })
+    }
+
+    /// Whose a token is that a review asks about, and for which of the audiences it is good; without
+    /// any: of this API's. The error is in Kubernetes' words.
+    pub fn review(&self, token: &str, audiences: &[&str]) -> Result<Bearer, String> {
+        const INVALID: &str = "invalid bearer token";
+        let own = [service_account::ISSUER];
+        let audiences = match audiences {
+            [] => &own[..],
+            asked => asked,
+        };
+        if let Some(user) = self.token_file.user(token) {
+            // Those tokens are for this API alone.
+            return match audiences.contains(&service_account::ISSUER) {
+                true => Ok(Bearer {
+                    user: user.clone(),
+                    audiences: own.map(str::to_owned).to_vec(),
+                }),
+                false => Err(INVALID.to_owned()),
+            };
+        }
+        let now = Timestamp::now();
+        match self.tokens.verify(token, audiences, &self.known, now) {
+            Ok(claims) => Ok(Bearer {
+                user: claims.user(),
+                audiences: claims.audiences_in(audiences),
+            }),
+            Err(service_account::Error::Invalid(_)) => Err(INVALID.to_owned()),
+            Err(error) => Err(format!("[{INVALID}, {error}]")),
+        }
     }
 
     fn token_user(&self, token: &str) -> Result<UserInfo, Unauthenticated> {

@@ -14,8 +14,10 @@
 //! | [`service_account`] | issuing and checking the tokens of service accounts |
 //! | [`rbac`] | what roles and bindings allow, and who may grant what |
 //! | [`node`] | what a node may read and write |
+//! | [`impersonation`] | whom a user may act as |
 
 pub mod certificate;
+pub mod impersonation;
 pub mod node;
 pub mod rbac;
 pub mod service_account;
@@ -25,6 +27,7 @@ mod authenticator;
 mod known;
 
 use api::auth::{MASTERS, UserInfo};
+use api::review::{Rule, Rules, Verdict};
 use std::sync::Arc;
 
 pub use authenticator::{Authenticator, Unauthenticated};
@@ -64,6 +67,11 @@ pub enum Decision {
 }
 
 impl Attributes<'_> {
+    /// Whether it is about a resource, not about some other path.
+    fn is_resource(&self) -> bool {
+        !self.resource.is_empty() || self.path.is_empty()
+    }
+
     /// The resource with its subresource, as RBAC rules name it.
     fn combined(&self) -> String {
         match self.subresource {
@@ -75,7 +83,7 @@ impl Attributes<'_> {
     /// How Kubernetes says no.
     fn denial(&self, reasons: &[String]) -> String {
         let (user, verb) = (&self.user.name, self.verb);
-        let mut text = if self.resource.is_empty() {
+        let mut text = if !self.is_resource() {
             format!("User {user:?} cannot {verb} path {:?}", self.path)
         } else {
             let (resource, group) = (self.combined(), self.group);
@@ -110,20 +118,63 @@ impl Authorizer {
 
     /// Decides on a request.
     pub fn authorize(&self, attributes: &Attributes<'_>) -> Decision {
+        match self.decide(attributes, |rbac| rbac.allows(attributes)) {
+            Ok(_) => Decision::Allow,
+            Err(reasons) => Decision::Deny(attributes.denial(&reasons)),
+        }
+    }
+
+    /// Decides on a request that nobody makes, and says why.
+    pub fn review(&self, attributes: &Attributes<'_>) -> Verdict {
+        let decided = self.decide(attributes, |rbac| rbac.explain(attributes));
+        let allowed = decided.is_ok();
+        let reason = match decided {
+            Ok(reason) => reason.unwrap_or_default(),
+            Err(reasons) => reasons.join("\n"),
+        };
+        Verdict { allowed, reason }
+    }
+
+    /// Asks one authorizer after the other. `Ok` is what RBAC has found, if it was that; `Err` what each
+    /// has to say.
+    fn decide<T>(
+        &self,
+        attributes: &Attributes<'_>,
+        ask_rbac: impl Fn(&rbac::Index) -> Result<T, Option<String>>,
+    ) -> Result<Option<T>, Vec<String>> {
         if attributes.user.in_group(MASTERS) {
-            return Decision::Allow;
+            return Ok(None);
         }
         let mut reasons = Vec::new();
         match self.known.nodes.authorize(attributes) {
-            node::Opinion::Allow => return Decision::Allow,
-            node::Opinion::None(reason) => reasons.extend(reason),
-        }
-        match self.known.rbac.allows(attributes) {
-            Ok(()) => Decision::Allow,
-            Err(reason) => {
-                reasons.extend(reason);
-                Decision::Deny(attributes.denial(&reasons))
+            node::Opinion::Allow => return Ok(None),
+            node::Opinion::None(reason) => {
+                reasons.extend(reason.map(|reason| format!("node: {reason}")));
             }
+        }
+        ask_rbac(&self.known.rbac).map(Some).map_err(|reason| {
+            reasons.extend(reason.map(|reason| format!("rbac: {reason}")));
+            reasons
+        })
+    }
+
+    /// What a user may do in a namespace. What a node may do is not all of it a rule.
+    pub fn rules(&self, user: &UserInfo, namespace: &str) -> Rules {
+        let (rules, problem) = self.known.rbac.rules(user, namespace);
+        let incomplete = node::name(user).is_some();
+        let unlisted = "node authorizer does not support user rule resolution".to_owned();
+        let problems: Vec<String> = incomplete
+            .then_some(unlisted)
+            .into_iter()
+            .chain(problem)
+            .collect();
+        Rules {
+            rules: rules.into_iter().map(Rule::from).collect(),
+            incomplete,
+            error: match problems.as_slice() {
+                [node, rbac] => format!("[{node}, {rbac}]"),
+                one => one.concat(),
+            },
         }
     }
 

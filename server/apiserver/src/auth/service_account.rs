@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
 use super::Known;
+use super::rbac::quoted;
 use crate::pki::Identity;
 
 /// Who issues the tokens; also the audience of tokens for this API.
@@ -39,22 +40,26 @@ pub enum Error {
     /// It is no token of ours, or was changed.
     #[error("the token is not valid: {0}")]
     Invalid(String),
-    /// It is no longer, or not yet, good.
-    #[error("the token is not valid at this time")]
-    Time,
+    /// It is no longer good.
+    #[error("service account token has expired")]
+    Expired,
+    /// It is not yet good.
+    #[error("service account token is not valid yet")]
+    Early,
     /// It is for somebody else.
-    #[error("the token is for other audiences: {0:?}")]
-    Audience(Vec<String>),
-    /// What it is for or bound to is gone.
-    #[error("the {kind} {namespace}/{name} of the token does not exist any more")]
-    Gone {
-        /// The kind.
-        kind: &'static str,
-        /// The namespace.
-        namespace: String,
-        /// The name.
-        name: String,
+    #[error("token audiences {} is invalid for the target audiences {}", quoted(.is), quoted(.asked))]
+    Audience {
+        /// Whom it is for.
+        is: Vec<String>,
+        /// Whom it would have to be for.
+        asked: Vec<String>,
     },
+    /// The account that it is for is gone.
+    #[error("serviceaccounts {0:?} not found")]
+    NoAccount(String),
+    /// What it is bound to is gone.
+    #[error("service account token has been invalidated")]
+    Gone,
 }
 
 /// An object that a token is about.
@@ -132,6 +137,13 @@ impl Claims {
         }
     }
 
+    /// Those of the audiences that the token is for.
+    pub(super) fn audiences_in(&self, audiences: &[&str]) -> Vec<String> {
+        let mut common = self.aud.clone();
+        common.retain(|audience| audiences.contains(&audience.as_str()));
+        common
+    }
+
     /// Fails when the account, or what the token is bound to, is gone or another one.
     fn check(&self, known: &Known) -> Result<(), Error> {
         let Binding {
@@ -153,10 +165,9 @@ impl Claims {
                 continue;
             };
             if !known.exists(kind, namespace, name, uid) {
-                return Err(Error::Gone {
-                    kind,
-                    namespace: namespace.to_owned(),
-                    name: name.clone(),
+                return Err(match kind {
+                    "ServiceAccount" => Error::NoAccount(name.clone()),
+                    _ => Error::Gone,
                 });
             }
         }
@@ -249,12 +260,18 @@ impl Tokens {
         now: Timestamp,
     ) -> Result<Arc<Claims>, Error> {
         let claims = self.signed(token)?;
-        let now = now.as_second();
-        if now < claims.nbf || now >= claims.exp {
-            return Err(Error::Time);
+        if claims.audiences_in(audiences).is_empty() {
+            return Err(Error::Audience {
+                is: claims.aud.clone(),
+                asked: audiences.iter().map(|&audience| audience.into()).collect(),
+            });
         }
-        if !claims.aud.iter().any(|a| audiences.contains(&a.as_str())) {
-            return Err(Error::Audience(claims.aud.clone()));
+        let now = now.as_second();
+        if now >= claims.exp {
+            return Err(Error::Expired);
+        }
+        if now < claims.nbf {
+            return Err(Error::Early);
         }
         claims.check(known)?;
         Ok(claims)
@@ -372,9 +389,9 @@ mod tests {
         let token = issued.unwrap().token;
         let verify = |audience, now| tokens.verify(&token, &[audience], &known(), at(now));
         assert!(verify("vault", 1599).is_ok());
-        assert!(matches!(verify("vault", 1600), Err(Error::Time)));
-        assert!(matches!(verify("vault", 999), Err(Error::Time)));
-        assert!(matches!(verify(ISSUER, 1001), Err(Error::Audience(_))));
+        assert!(matches!(verify("vault", 1600), Err(Error::Expired)));
+        assert!(matches!(verify("vault", 999), Err(Error::Early)));
+        assert!(matches!(verify(ISSUER, 1001), Err(Error::Audience { .. })));
     }
 
     #[test]
@@ -407,7 +424,8 @@ mod tests {
                 Some(&json!({"metadata": {"uid": "another"}})),
             );
             let refused = tokens.verify(&token, &[ISSUER], &known, at(1001));
-            assert!(matches!(refused, Err(Error::Gone { .. })), "{kind}");
+            let gone = matches!(refused, Err(Error::Gone | Error::NoAccount(_)));
+            assert!(gone, "{kind}");
         }
     }
 }

@@ -34,7 +34,7 @@ use crate::keys;
 /// How long a read waits for the cache before it is told to come back.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The caches of all kinds.
+/// The caches of all kinds that are stored.
 pub(crate) struct Cache {
     store: Arc<dyn Store>,
     /// By the prefix of their keys.
@@ -53,7 +53,8 @@ impl Cache {
         kinds: &[&'static dyn Kind],
         known: Arc<Known>,
     ) -> Result<Arc<Self>> {
-        let caches = kinds.iter().map(|&kind| {
+        let stored = kinds.iter().filter(|kind| kind.resource().is_stored());
+        let caches = stored.map(|&kind| {
             let observed = Known::KINDS.contains(&kind.resource().kind);
             let cache = Arc::new(KindCache::new(kind, observed));
             (kind.resource(), cache)
@@ -76,13 +77,13 @@ impl Cache {
         Ok(cache)
     }
 
-    /// The cache of a kind.
+    /// The cache of a kind that is stored.
     pub(crate) fn of(&self, kind: &dyn Kind) -> &Arc<KindCache> {
         let resource = kind.resource();
         let mut all = self.by_resource.iter();
         all.find(|(of, _)| std::ptr::eq(*of, resource))
             .map(|(_, cache)| cache)
-            .expect("every registered kind got a cache at start")
+            .expect("every stored kind got a cache at start")
     }
 
     /// All caches.

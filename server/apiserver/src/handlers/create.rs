@@ -26,6 +26,9 @@ pub(crate) async fn create(call: &Call, body: &Bytes) -> Result<Response> {
     };
     let object = body::object(call, body, options.validation, expected)?;
     check_namespace(call, &object)?;
+    if !resource.is_stored() {
+        return super::answer::answer(call, object, &options).await;
+    }
     let version = meta::resource_version(&object);
     if !matches!(version, "" | "0") {
         return Err(Error::unclassified(
@@ -55,10 +58,10 @@ pub(crate) async fn create(call: &Call, body: &Bytes) -> Result<Response> {
     Err(taken.unwrap_or_else(Error::no_such_resource))
 }
 
-/// The namespace in the body, if any, is the one in the URL.
+/// The namespace in the body, if any, is the one in the URL. Without one in the URL it says nothing.
 pub(crate) fn check_namespace(call: &Call, object: &Value) -> Result<()> {
     let given = meta::namespace(object);
-    if given.is_empty() || given == call.namespace {
+    if given.is_empty() || call.namespace.is_empty() || given == call.namespace {
         return Ok(());
     }
     Err(Error::bad_request(

@@ -1,5 +1,6 @@
 //! The requests for objects: one file a verb.
 
+mod answer;
 mod apply;
 mod create;
 mod delete;

@@ -213,6 +213,28 @@ pub(crate) async fn commit(
     Ok(call.app.store.commit(transaction).await?)
 }
 
+/// Puts a new object where the URL says.
+fn place(call: &Call, meta: &mut Map<String, Value>) {
+    match call.namespace.as_str() {
+        "" => meta.remove("namespace"),
+        namespace => meta.insert("namespace".into(), namespace.into()),
+    };
+}
+
+/// Brings a question to the point where it can be answered: it belongs to who asks, and is admitted.
+pub(super) async fn pose(call: &Call, question: &mut Value, options: &WriteOptions) -> Result<()> {
+    place(call, metadata(question));
+    let change = Change {
+        part: Part::Main,
+        options,
+        create: true,
+        owned: false,
+    };
+    own(call, &change, None, question);
+    admit(call, Operation::Create, &change, question, None).await?;
+    bounded(question)
+}
+
 /// Gives a new object what only the system sets.
 fn begin(call: &Call, new: &mut Value) {
     let meta = metadata(new);
@@ -225,9 +247,7 @@ fn begin(call: &Call, new: &mut Value) {
     ] {
         meta.remove(field);
     }
-    if !call.namespace.is_empty() {
-        meta.insert("namespace".into(), call.namespace.as_str().into());
-    }
+    place(call, meta);
     let now = meta::time::seconds(Timestamp::now());
     meta.insert("creationTimestamp".into(), now.into());
     let uid = uuid::Uuid::new_v4().to_string();

@@ -64,13 +64,24 @@ impl Cluster {
         headers: &[(&str, &str)],
         body: &str,
     ) -> http::Response<Body> {
+        let admin = UserInfo::component("admin", &[MASTERS]);
+        self.send_as(admin, method, url, headers, body).await
+    }
+
+    async fn send_as(
+        &self,
+        user: UserInfo,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> http::Response<Body> {
         let mut request = Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let mut request = request.body(Body::from(body.to_owned())).unwrap();
-        let admin = UserInfo::component("admin", &[MASTERS]);
-        request.extensions_mut().insert(Arc::new(admin));
+        request.extensions_mut().insert(Arc::new(user));
         let Ok(response) = self.server.router().oneshot(request).await;
         response
     }
@@ -83,7 +94,23 @@ impl Cluster {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Answer {
-        let response = self.send(method, url, headers, body).await;
+        Self::read(self.send(method, url, headers, body).await).await
+    }
+
+    /// Sends a request as somebody, and reads the answer.
+    pub(crate) async fn ask_as(
+        &self,
+        user: &UserInfo,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let user = user.clone();
+        Self::read(self.send_as(user, method, url, headers, body).await).await
+    }
+
+    async fn read(response: http::Response<Body>) -> Answer {
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         Answer {

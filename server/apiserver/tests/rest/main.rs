@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails here says enough")]
 
 mod harness;
+mod impersonation;
 mod objects;
 mod patches;
 mod pods;
 mod reads;
+mod reviews;
 mod watches;

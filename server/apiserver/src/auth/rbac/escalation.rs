@@ -153,8 +153,8 @@ impl Index {
     fn missing(&self, user: &UserInfo, namespace: &str, rules: &[&Rule]) -> Vec<Rule> {
         let state = self.state.read();
         let mut own = Vec::new();
-        state.visit(user, namespace, |role| {
-            own.extend(state.rules(role).into_iter().flatten());
+        state.visit(user, namespace, |_, binding| {
+            own.extend(state.rules(&binding.role).into_iter().flatten());
             true
         });
         let atoms = rules.iter().flat_map(|rule| rule.atoms());

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::Attributes;
 pub use escalation::Escalation;
-pub(super) use rule::Rule;
+pub(super) use rule::{Rule, quoted};
 
 /// The group of roles, with which their names are qualified in messages.
 const GROUP: &str = "rbac.authorization.k8s.io";
@@ -48,9 +48,17 @@ struct Role {
 
 #[derive(Debug)]
 struct Binding {
-    subjects: Vec<Subject>,
+    subjects: Vec<Bound>,
     /// What the role's key is.
     role: Key,
+}
+
+/// A subject of a binding.
+#[derive(Clone, Debug)]
+struct Bound {
+    subject: Subject,
+    /// How messages show it: `Group "x"`.
+    shown: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -83,27 +91,73 @@ impl Index {
     /// Whether a rule allows the request. If none does: the problems met on the way, if any, in
     /// Kubernetes' words.
     pub(super) fn allows(&self, attributes: &Attributes<'_>) -> Result<(), Option<String>> {
+        self.find(attributes, |_, _| ())
+    }
+
+    /// The same, with the binding that allows it in Kubernetes' words.
+    pub(super) fn explain(&self, attributes: &Attributes<'_>) -> Result<String, Option<String>> {
+        self.find(attributes, |key, binding| {
+            let source = binding.describe(key, attributes.user);
+            format!("RBAC: allowed by {source}")
+        })
+    }
+
+    /// What `found` makes of the first binding that allows the request.
+    fn find<T>(
+        &self,
+        attributes: &Attributes<'_>,
+        found: impl Fn(&Key, &Binding) -> T,
+    ) -> Result<T, Option<String>> {
         let state = self.state.read();
         let combined = attributes.combined();
         let mut missing = Vec::new();
-        let mut allowed = false;
-        state.visit(attributes.user, attributes.namespace, |role| {
-            match state.rules(role) {
+        let mut allowed = None;
+        state.visit(attributes.user, attributes.namespace, |key, binding| {
+            match state.rules(&binding.role) {
                 Some(rules) => {
-                    allowed = allowed || rules.iter().any(|r| r.allows(attributes, &combined));
+                    if rules.iter().any(|r| r.allows(attributes, &combined)) {
+                        allowed = Some(found(key, binding));
+                    }
                 }
-                None => missing.push(describe_missing(role)),
+                None => missing.push(describe_missing(&binding.role)),
             }
-            !allowed
+            allowed.is_none()
         });
-        if allowed {
-            return Ok(());
+        allowed.ok_or_else(|| together(missing).map(|missing| format!("RBAC: {missing}")))
+    }
+
+    /// The rules that a user has in a namespace, and the problems met on the way.
+    pub(super) fn rules(&self, user: &UserInfo, namespace: &str) -> (Vec<Rule>, Option<String>) {
+        let state = self.state.read();
+        // A binding counts once, however many of its subjects the user is.
+        let mut bindings = BTreeMap::new();
+        state.visit(user, namespace, |key, binding| {
+            bindings.insert(key, binding);
+            true
+        });
+        let (mut all, mut missing) = (Vec::new(), Vec::new());
+        for binding in bindings.into_values() {
+            match state.rules(&binding.role) {
+                Some(rules) => all.extend(rules.into_iter().cloned()),
+                None => missing.push(describe_missing(&binding.role)),
+            }
         }
-        Err(match missing.as_slice() {
-            [] => None,
-            [one] => Some(format!("RBAC: {one}")),
-            more => Some(format!("RBAC: [{}]", more.join(", "))),
-        })
+        (all, together(missing))
+    }
+}
+
+/// Several problems as Go joins them: each once, more than one in brackets.
+fn together(problems: Vec<String>) -> Option<String> {
+    let mut texts: Vec<String> = Vec::with_capacity(problems.len());
+    for problem in problems {
+        if !texts.contains(&problem) {
+            texts.push(problem);
+        }
+    }
+    match texts.as_slice() {
+        [] => None,
+        [one] => Some(one.clone()),
+        more => Some(format!("[{}]", more.join(", "))),
     }
 }
 
@@ -121,20 +175,21 @@ impl State {
     fn set_binding(&mut self, key: Key, binding: Option<Binding>) {
         let old = match binding {
             Some(binding) => {
-                for subject in &binding.subjects {
+                for Bound { subject, .. } in &binding.subjects {
                     let keys = self.by_subject.entry(subject.clone()).or_default();
                     keys.insert(key.clone());
                 }
                 let kept = binding.subjects.clone();
                 let old = self.bindings.insert(key.clone(), binding);
                 old.map(|mut old| {
-                    old.subjects.retain(|subject| !kept.contains(subject));
+                    let is_kept = |old: &Bound| kept.iter().any(|new| new.subject == old.subject);
+                    old.subjects.retain(|subject| !is_kept(subject));
                     old
                 })
             }
             None => self.bindings.remove(&key),
         };
-        for subject in old.into_iter().flat_map(|old| old.subjects) {
+        for Bound { subject, .. } in old.into_iter().flat_map(|old| old.subjects) {
             if let Some(keys) = self.by_subject.get_mut(&subject) {
                 keys.remove(&key);
                 if keys.is_empty() {
@@ -144,17 +199,21 @@ impl State {
         }
     }
 
-    /// Shows the roles that a user has, cluster-wide and in a namespace, while `see` returns true.
-    fn visit<'a>(&'a self, user: &UserInfo, namespace: &str, mut see: impl FnMut(&'a Key) -> bool) {
-        let groups = user.groups.iter().cloned().map(Subject::Group);
-        let subjects = std::iter::once(Subject::User(user.name.clone())).chain(groups);
-        for subject in subjects {
+    /// Shows the bindings that a user has, cluster-wide and in a namespace, while `see` returns true.
+    /// One of several subjects that the user is comes once for each.
+    fn visit<'a>(
+        &'a self,
+        user: &UserInfo,
+        namespace: &str,
+        mut see: impl FnMut(&'a Key, &'a Binding) -> bool,
+    ) {
+        for subject in subjects(user) {
             for key in self.by_subject.get(&subject).into_iter().flatten() {
                 let applies = key.0.is_empty() || key.0 == namespace;
                 let Some(binding) = self.bindings.get(key).filter(|_| applies) else {
                     continue;
                 };
-                if !see(&binding.role) {
+                if !see(key, binding) {
                     return;
                 }
             }
@@ -219,11 +278,34 @@ impl Binding {
         let subjects = object["subjects"].as_array().into_iter().flatten();
         Self {
             subjects: subjects
-                .filter_map(|subject| Subject::read(subject, namespace))
+                .filter_map(|subject| Bound::read(subject, namespace))
                 .collect(),
             role: role_key(namespace, &object["roleRef"]),
         }
     }
+
+    /// How Kubernetes names a binding as what allows something to a user.
+    fn describe(&self, (namespace, name): &Key, user: &UserInfo) -> String {
+        let (kind, slash) = match namespace.as_str() {
+            "" => ("ClusterRoleBinding", ""),
+            _ => ("RoleBinding", "/"),
+        };
+        let role = match self.role.0.as_str() {
+            "" => "ClusterRole",
+            _ => "Role",
+        };
+        let own: Vec<Subject> = subjects(user).collect();
+        let bound = self.subjects.iter().find(|b| own.contains(&b.subject));
+        let bound = bound.map_or("", |bound| bound.shown.as_str());
+        let binding = format!("{name}{slash}{namespace}");
+        format!("{kind} {binding:?} of {role} {:?} to {bound}", self.role.1)
+    }
+}
+
+/// What a user is to bindings: itself and each of its groups.
+fn subjects(user: &UserInfo) -> impl Iterator<Item = Subject> {
+    let groups = user.groups.iter().cloned().map(Subject::Group);
+    std::iter::once(Subject::User(user.name.clone())).chain(groups)
 }
 
 /// The key of the role that a binding in `namespace` refers to.
@@ -236,20 +318,26 @@ fn role_key(namespace: &str, role_ref: &Value) -> Key {
     (namespace.to_owned(), text("name").to_owned())
 }
 
-impl Subject {
+impl Bound {
     fn read(subject: &Value, namespace: &str) -> Option<Self> {
         let name = subject["name"].as_str()?;
-        match subject["kind"].as_str()? {
-            "User" => Some(Self::User(name.to_owned())),
-            "Group" => Some(Self::Group(name.to_owned())),
+        let kind = subject["kind"].as_str()?;
+        let (subject, shown) = match kind {
+            "User" => (Subject::User(name.to_owned()), name.to_owned()),
+            "Group" => (Subject::Group(name.to_owned()), name.to_owned()),
             "ServiceAccount" => {
                 let namespace = subject["namespace"].as_str().unwrap_or(namespace);
-                Some(Self::User(format!(
-                    "system:serviceaccount:{namespace}:{name}"
-                )))
+                (
+                    Subject::User(format!("system:serviceaccount:{namespace}:{name}")),
+                    format!("{name}/{namespace}"),
+                )
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        Some(Self {
+            subject,
+            shown: format!("{kind} {shown:?}"),
+        })
     }
 }
 

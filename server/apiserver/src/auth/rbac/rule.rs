@@ -19,6 +19,18 @@ pub(in crate::auth) struct Rule {
     pub(in crate::auth) verbs: Vec<String>,
 }
 
+impl From<Rule> for api::review::Rule {
+    fn from(rule: Rule) -> Self {
+        Self {
+            verbs: rule.verbs,
+            groups: rule.groups,
+            resources: rule.resources,
+            names: rule.names,
+            urls: rule.urls,
+        }
+    }
+}
+
 fn has(list: &[String], item: &str) -> bool {
     list.iter().any(|i| i == ALL || i == item)
 }
@@ -68,7 +80,7 @@ impl Rule {
         if !has(&self.verbs, attributes.verb) {
             return false;
         }
-        if attributes.resource.is_empty() {
+        if !attributes.is_resource() {
             return has_url(&self.urls, attributes.path);
         }
         has(&self.groups, attributes.group)
@@ -152,7 +164,7 @@ impl Rule {
 }
 
 /// A list as Go's `%q` prints it.
-pub(super) fn quoted(list: &[String]) -> String {
+pub(in crate::auth) fn quoted(list: &[String]) -> String {
     let items: Vec<String> = list.iter().map(|item| format!("{item:?}")).collect();
     format!("[{}]", items.join(" "))
 }
