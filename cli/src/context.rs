@@ -1,7 +1,7 @@
 //! What a run of a command shares: flags, configuration, the connection and what the server serves.
 
 use std::cell::{OnceCell, RefCell};
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -186,4 +186,14 @@ pub(crate) fn line(text: &str) -> Result<()> {
 pub(crate) fn note(text: &str) {
     // Nobody is left to hear of a broken stderr.
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Writes a warning to stderr.
+pub(crate) fn warn(text: &str) {
+    let label = if std::io::stderr().is_terminal() {
+        "\u{1b}[33;1mWarning:\u{1b}[0m"
+    } else {
+        "Warning:"
+    };
+    note(&format!("{label} {text}"));
 }

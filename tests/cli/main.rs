@@ -80,6 +80,11 @@ fn strings_are_folded_and_quoted_in_kyaml_as_kubectl_does() {
 }
 
 #[test]
+fn who_may_do_what_is_asked_and_told_as_kubectl_does() {
+    scenario("auth");
+}
+
+#[test]
 fn kubeconfig_files_are_changed_as_kubectl_changes_them() {
     configured::scenario("config-edit", &[]);
 }

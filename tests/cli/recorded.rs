@@ -118,6 +118,52 @@ fn header(lines: &[String], name: &str) -> Option<String> {
     found.map(|(_, value)| value.trim().to_owned())
 }
 
+/// The request line, and as whom it is made and what it asks where the answer depends on that: who is
+/// impersonated, and the question of an access review.
+fn whole_line(asked: &Asked) -> String {
+    let mut line = asked.line.clone();
+    let mut add = |text: &str| {
+        let joint = if line.contains('?') { '&' } else { '?' };
+        line.push(joint);
+        line.push_str(text);
+    };
+    for header in asked.head.iter().filter(|line| is_impersonation(line)) {
+        add(&header.to_lowercase());
+    }
+    if let Some(plural) = asked
+        .line
+        .strip_prefix("POST /apis/authorization.k8s.io/v1/")
+    {
+        add(&question(asked, plural).to_string());
+    }
+    line
+}
+
+/// What an access review asks. kubectl sends protobuf, with every field that is not optional.
+fn question(asked: &Asked, plural: &str) -> Value {
+    let kind = match plural.starts_with("selfsubjectrules") {
+        true => "SelfSubjectRulesReview",
+        false => "SelfSubjectAccessReview",
+    };
+    let schema = format!("io.k8s.api.authorization.v1.{kind}");
+    let is_protobuf = header(&asked.head, "content-type").is_some_and(|t| t.contains("protobuf"));
+    let mut body = match is_protobuf {
+        true => api::wire::protobuf::read(&asked.body, &schema).expect("a message of that kind"),
+        false => serde_json::from_slice(&asked.body).expect("JSON"),
+    };
+    for attributes in ["resourceAttributes", "nonResourceAttributes"] {
+        if let Some(fields) = body["spec"][attributes].as_object_mut() {
+            fields.retain(|_, value| *value != "");
+        }
+    }
+    let spec = body["spec"].as_object().cloned().unwrap_or_default();
+    spec.into_iter().filter(|(_, v)| !v.is_null()).collect()
+}
+
+fn is_impersonation(header: &str) -> bool {
+    header.to_lowercase().starts_with("impersonate-")
+}
+
 /// Method, path and query, the latter in order; without what clients add of their own. The parts of a
 /// field selector come from a Go map, in any order.
 fn key(line: &str) -> String {
@@ -139,7 +185,7 @@ fn key(line: &str) -> String {
 }
 
 fn answer(asked: &Asked, source: &mut Source) -> Value {
-    let key = key(&asked.line);
+    let key = key(&whole_line(asked));
     match source {
         Source::Proxy(proxy) => {
             let answer = forward(asked, proxy);
@@ -180,6 +226,9 @@ fn forward(asked: &Asked, proxy: &mut Proxy) -> Value {
         if let Some(value) = header(&asked.head, name) {
             text.push_str(&format!("{name}: {}\r\n", in_text(name, value)));
         }
+    }
+    for header in asked.head.iter().filter(|line| is_impersonation(line)) {
+        text.push_str(&format!("{header}\r\n"));
     }
     text.push_str(&format!("Content-Length: {}\r\n\r\n", asked.body.len()));
     stream.write_all(text.as_bytes()).expect("the proxy reads");
@@ -398,6 +447,15 @@ fn with_discovery(exchange: &Value) -> Value {
     whole
 }
 
+/// Whether a request is for the kinds of one version of a group: `/api/v1`, `/apis/apps/v1`.
+fn is_one_version(request: &str) -> bool {
+    let path = request
+        .strip_prefix("GET /")
+        .and_then(|r| r.strip_suffix('?'));
+    let parts: Vec<&str> = path.unwrap_or_default().split('/').collect();
+    matches!(parts.as_slice(), ["api", _] | ["apis", _, _])
+}
+
 fn record(commands: &[&str], golden: &Path, server: &Server) {
     let address =
         std::env::var("KUBECTL_PROXY").expect("KUBECTL_PROXY names the address of `kubectl proxy`");
@@ -416,11 +474,12 @@ fn record(commands: &[&str], golden: &Path, server: &Server) {
         else {
             continue;
         };
-        // The schema is something that ctl knows without asking.
+        // The schema is something that ctl knows without asking, and the kinds of one version as well
+        // when it knows those of all.
         kept.retain(|e| {
             !e["request"]
                 .as_str()
-                .is_some_and(|r| r.starts_with("GET /openapi"))
+                .is_some_and(|r| r.starts_with("GET /openapi") || is_one_version(r))
         });
         for exchange in &mut kept {
             let file = match exchange["request"].as_str() {

@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use base64::Engine as _;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::tls;
@@ -61,6 +62,23 @@ pub(crate) fn of(user: &Value, cluster: &Value) -> Result<Credentials> {
     Ok(credentials)
 }
 
+/// What the name of a header can't have, and the sign that starts an escape.
+const HEADER: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'!')
+    .remove(b'#')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'^')
+    .remove(b'_')
+    .remove(b'`')
+    .remove(b'|')
+    .remove(b'~');
+
 fn impersonation(user: &Value) -> Vec<(String, String)> {
     let mut headers = Vec::new();
     let mut add = |name: &str, value: &Value| {
@@ -74,7 +92,7 @@ fn impersonation(user: &Value) -> Vec<(String, String)> {
         add("Impersonate-Group", group);
     }
     for (key, values) in user["as-user-extra"].as_object().into_iter().flatten() {
-        let key = percent_encoding::utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC);
+        let key = utf8_percent_encode(key, HEADER);
         for value in values.as_array().into_iter().flatten() {
             add(&format!("Impersonate-Extra-{key}"), value);
         }

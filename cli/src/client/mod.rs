@@ -11,7 +11,7 @@ pub(crate) mod websocket;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::error::Error as _;
-use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::io::{ErrorKind, Write as _};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method};
@@ -19,6 +19,7 @@ use reqwest::Url;
 use serde_json::Value;
 
 use crate::args::Global;
+use crate::context;
 use crate::duration;
 use crate::error::{Connect, Error, Result};
 use credentials::Credentials;
@@ -288,13 +289,7 @@ impl Client {
                 continue;
             };
             if self.warned.borrow_mut().insert(text.clone()) {
-                let mut stderr = std::io::stderr();
-                let label = if stderr.is_terminal() {
-                    "\u{1b}[33;1mWarning:\u{1b}[0m"
-                } else {
-                    "Warning:"
-                };
-                let _ = writeln!(stderr, "{label} {text}");
+                context::warn(&text);
             }
         }
     }

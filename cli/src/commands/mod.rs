@@ -5,6 +5,7 @@ mod annotate;
 mod api_resources;
 mod api_versions;
 mod apply;
+mod auth;
 mod cluster_info;
 mod completion;
 mod config;
@@ -39,6 +40,7 @@ pub(crate) enum Command {
     Describe(describe::Describe),
     Logs(logs::Logs),
     Exec(exec::Exec),
+    Auth(auth::Auth),
     Apply(apply::Apply),
     Wait(wait::Wait),
     Label(label::Label),
@@ -74,6 +76,7 @@ impl Command {
             Self::ClusterInfo(command) => command.run(context).await,
             Self::Logs(command) => command.run(context).await,
             Self::Exec(command) => command.run(context).await,
+            Self::Auth(command) => command.run(context).await,
             Self::Apply(command) => command.run(context).await,
             Self::Wait(command) => command.run(context).await,
             Self::Label(command) => command.run(context).await,

@@ -6,8 +6,14 @@ use serde_json::Value;
 
 /// Indented, with a newline at the end.
 pub(crate) fn pretty(value: &Value) -> String {
+    pretty_in(value, &[])
+}
+
+/// Indented, with a newline at the end; these fields come first wherever they are, in this order, as those
+/// of a Go struct do.
+pub(crate) fn pretty_in(value: &Value, order: &[&str]) -> String {
     let mut out = String::new();
-    write(value, Some(0), &mut out);
+    write(value, Some(0), order, &mut out);
     out.push('\n');
     out
 }
@@ -15,20 +21,26 @@ pub(crate) fn pretty(value: &Value) -> String {
 /// On one line.
 pub(crate) fn compact(value: &Value) -> String {
     let mut out = String::new();
-    write(value, None, &mut out);
+    write(value, None, &[], &mut out);
     out
 }
 
-fn write(value: &Value, depth: Option<usize>, out: &mut String) {
+fn write(value: &Value, depth: Option<usize>, order: &[&str], out: &mut String) {
     match value {
         Value::String(text) => string(text, out),
         Value::Array(list) => {
             let each = list.iter().map(|item| (None, item));
-            block(['[', ']'], each, depth, out);
+            block(['[', ']'], each, depth, order, out);
         }
         Value::Object(map) => {
             let each = map.iter().map(|(key, item)| (Some(key.as_str()), item));
-            block(['{', '}'], each, depth, out);
+            if order.is_empty() {
+                return block(['{', '}'], each, depth, order, out);
+            }
+            let place = |key: &str| order.iter().position(|known| *known == key);
+            let mut each: Vec<_> = each.collect();
+            each.sort_by_key(|(key, _)| key.and_then(place).unwrap_or(order.len()));
+            block(['{', '}'], each.into_iter(), depth, order, out);
         }
         // Writing to a string can't fail.
         other => drop(write!(out, "{other}")),
@@ -39,6 +51,7 @@ fn block<'a>(
     ends: [char; 2],
     items: impl ExactSizeIterator<Item = (Option<&'a str>, &'a Value)>,
     depth: Option<usize>,
+    order: &[&str],
     out: &mut String,
 ) {
     out.push(ends[0]);
@@ -53,7 +66,7 @@ fn block<'a>(
             string(key, out);
             out.push_str(if depth.is_some() { ": " } else { ":" });
         }
-        write(item, inner, out);
+        write(item, inner, order, out);
     }
     if !empty {
         indent(depth, out);
