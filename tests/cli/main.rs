@@ -85,6 +85,11 @@ fn who_may_do_what_is_asked_and_told_as_kubectl_does() {
 }
 
 #[test]
+fn roles_are_reconciled_with_files_as_kubectl_does() {
+    scenario("reconcile");
+}
+
+#[test]
 fn kubeconfig_files_are_changed_as_kubectl_changes_them() {
     configured::scenario("config-edit", &[]);
 }

@@ -1,6 +1,8 @@
-//! `auth`: what one may do, and who one is.
+//! `auth`: what one may do, who one is, and roles and bindings that files ask for.
 
 mod can_i;
+mod reconcile;
+mod rules;
 mod whoami;
 
 use clap::{Args, Subcommand};
@@ -20,6 +22,8 @@ pub(crate) struct Auth {
 enum Command {
     /// Check whether an action is allowed
     CanI(can_i::CanI),
+    /// Reconciles rules for RBAC role, role binding, cluster role, and cluster role binding objects
+    Reconcile(reconcile::Reconcile),
     /// Experimental: Check self subject attributes
     Whoami(whoami::Whoami),
 }
@@ -28,6 +32,7 @@ impl Auth {
     pub(crate) async fn run(self, context: &Context) -> Result<()> {
         match self.command {
             Command::CanI(command) => command.run(context).await,
+            Command::Reconcile(command) => command.run(context).await,
             Command::Whoami(command) => command.run(context).await,
         }
     }
