@@ -140,7 +140,11 @@ pub(crate) fn object(
         )));
     }
     identify(&mut value, expected).map_err(|why| {
-        let version = value["apiVersion"].as_str().unwrap_or_default();
+        let version = value["apiVersion"]
+            .as_str()
+            .filter(|given| !given.is_empty());
+        let version = version.unwrap_or(expected.api_version);
+        let version = version.rsplit('/').next().unwrap_or_default();
         let given = value["kind"].as_str().filter(|given| !given.is_empty());
         let given = given.unwrap_or(kind);
         Error::bad_request(format!(

@@ -52,6 +52,10 @@ pub enum Refused {
 
 /// The user that the headers ask for, as they give it.
 pub fn wanted(headers: &HeaderMap) -> Result<Option<UserInfo>, Refused> {
+    let mut names = headers.keys().map(|name| name.as_str());
+    if !names.any(|name| name.starts_with("impersonate-")) {
+        return Ok(None);
+    }
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let one = |header: &str| headers.get(header).map(text).unwrap_or_default();
     let mut user = UserInfo {
