@@ -11,6 +11,7 @@
 //! |---|---|
 //! | [`server`] | listening, connections, start and stop |
 //! | `routes` | the only table of URLs |
+//! | `access` | as whom a request is made, and whether it may be |
 //! | `handlers` | a file a verb |
 //! | `subresources` | a file a subresource |
 //! | `admission` | a file a plugin |
@@ -26,6 +27,7 @@ pub mod pki;
 pub mod record;
 pub mod server;
 
+mod access;
 mod admission;
 mod app;
 mod body;
