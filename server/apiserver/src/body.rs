@@ -1,10 +1,14 @@
 //! Reading request bodies: their size, their type, and what they say.
 
 use std::collections::HashSet;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
+use axum::response::Response;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
+use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt as _, Limited};
 use serde_json::{Value, json};
 
@@ -15,8 +19,49 @@ use crate::options::Validation;
 /// The longest body that is read, in bytes.
 pub(crate) const LIMIT: usize = 3 << 20;
 
+/// A response to a request whose body may not have been read to its end, because there was no need to.
+/// The body is dropped after the response is sent: a stream of HTTP/2 whose request is dropped before is
+/// cancelled, and then many a client reads no response (RFC 9113, section 8.1).
+pub(crate) fn keep(response: Response, request: Body) -> Response {
+    if request.is_end_stream() {
+        return response;
+    }
+    response.map(|response| {
+        Body::new(Answer {
+            response,
+            _request: request,
+        })
+    })
+}
+
+/// The body of a response, and that of its request.
+struct Answer {
+    response: Body,
+    _request: Body,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.response).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.response.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.response.size_hint()
+    }
+}
+
 /// The whole body.
-pub(crate) async fn read(body: Body) -> Result<Bytes> {
+pub(crate) async fn read(body: &mut Body) -> Result<Bytes> {
     match Limited::new(body, LIMIT).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {

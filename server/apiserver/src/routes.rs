@@ -44,14 +44,14 @@ pub(crate) fn router(app: Arc<App>) -> axum::Router {
 /// Answers a request. A panic on the way is an answer as well: 500.
 async fn serve(State(app): State<Arc<App>>, request: Request) -> Response {
     let started = Instant::now();
-    let (parts, body) = request.into_parts();
+    let (parts, mut body) = request.into_parts();
     let query = Query::parse(parts.uri.query());
     let audit = parts.headers.get(&AUDIT_ID).cloned();
     let plain = Form::of(&parts.headers, &query, negotiate::PLAIN);
     let plain = plain.unwrap_or_else(|_| Form::plain());
     let target = Target::parse(parts.uri.path());
     let labels = crate::metrics::Labels::of(&parts.method, &target, &query);
-    let answer = route(&app, parts, query, body, target);
+    let answer = route(&app, parts, query, &mut body, target);
     let answer = std::panic::AssertUnwindSafe(answer).catch_unwind().await;
     let mut response = match answer {
         Ok(Ok(response)) => response,
@@ -76,7 +76,7 @@ async fn serve(State(app): State<Arc<App>>, request: Request) -> Response {
     }
     let private = HeaderValue::from_static("no-cache, private");
     headers.entry(CACHE_CONTROL).or_insert(private);
-    response
+    body::keep(response, body)
 }
 
 /// What a path names.
@@ -196,7 +196,7 @@ async fn route(
     app: &Arc<App>,
     parts: Parts,
     query: Query,
-    body: Body,
+    body: &mut Body,
     target: Target,
 ) -> Result<Response> {
     let user = app.authenticator.authenticate(&parts).map_err(|refused| {
@@ -248,7 +248,7 @@ async fn resource(
     app: &Arc<App>,
     mut parts: Parts,
     query: Query,
-    body: Body,
+    body: &mut Body,
     user: Arc<UserInfo>,
     objects: Objects,
 ) -> Result<Response> {
@@ -318,7 +318,7 @@ async fn resource(
 async fn dispatch(
     call: &Call,
     verb: &str,
-    body: Body,
+    body: &mut Body,
     upgrade: Option<hyper::upgrade::OnUpgrade>,
 ) -> Result<Response> {
     let main = call.subresource.is_empty();

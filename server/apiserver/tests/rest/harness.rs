@@ -56,6 +56,12 @@ impl Cluster {
         }
     }
 
+    /// Sends a request as it is, without any user.
+    pub(crate) async fn call(&self, request: Request<Body>) -> http::Response<Body> {
+        let Ok(response) = self.server.router().oneshot(request).await;
+        response
+    }
+
     /// Sends a request as an administrator.
     pub(crate) async fn send(
         &self,

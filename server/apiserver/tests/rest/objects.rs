@@ -1,5 +1,13 @@
 //! Creating, updating and deleting objects.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use bytes::Bytes;
 use serde_json::json;
 
 use crate::harness::{CONFIG_MAPS, Cluster};
@@ -248,4 +256,37 @@ async fn unknown_fields_are_refused_told_or_ignored_as_the_client_wants() {
         warned.headers["warning"],
         r#"299 - "unknown field \"metadata.foo\"""#
     );
+}
+
+/// A body that says when it is dropped, and never ends.
+struct Endless(Arc<AtomicBool>);
+
+impl Drop for Endless {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl futures::Stream for Endless {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_unread_is_kept_until_the_refusal_is_sent() {
+    let cluster = Cluster::start().await;
+    let dropped = Arc::default();
+    let body = Endless(Arc::clone(&dropped));
+    let request = http::Request::post(CONFIG_MAPS)
+        .body(Body::from_stream(body))
+        .unwrap();
+    let refused = cluster.call(request).await;
+    assert_eq!(refused.status(), 401);
+    assert!(!dropped.load(Ordering::SeqCst));
+    let text = axum::body::to_bytes(refused.into_body(), usize::MAX).await;
+    assert!(text.unwrap().starts_with(b"{"));
+    assert!(dropped.load(Ordering::SeqCst));
 }
