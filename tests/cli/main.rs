@@ -70,6 +70,11 @@ fn the_control_plane_is_named_as_kubectl_names_it() {
 }
 
 #[test]
+fn templates_are_described_as_kubectl_describes_them() {
+    scenario("template");
+}
+
+#[test]
 fn things_are_ordered_as_kubectl_orders_them() {
     scenario("sort");
 }

@@ -4,7 +4,6 @@ pub(crate) mod columns;
 pub(crate) mod json;
 pub(crate) mod jsonpath;
 pub(crate) mod kyaml;
-pub(crate) mod pods;
 pub(crate) mod sort;
 pub(crate) mod table;
 pub(crate) mod tabs;

@@ -9,7 +9,6 @@ use crate::client::Request;
 use crate::commands::apply::LAST_APPLIED;
 use crate::context::{Context, note, print};
 use crate::error::{Error, Result};
-use crate::printer::pods::pod_template;
 use crate::printer::{self, Format};
 use crate::target::Wanted;
 
@@ -171,7 +170,7 @@ async fn undo_one(
         return print(&format!(
             "{} {} (dry run)\n",
             wanted.display(),
-            pod_template(&super::template(&target.1, kind), None)
+            api::kinds::pod_template(&super::template(&target.1, kind))
         ));
     }
     if template == wanted.object["spec"]["template"] {

@@ -6,7 +6,6 @@ use serde_json::Value;
 use crate::args::{Files, Print};
 use crate::context::{Context, print};
 use crate::error::{Error, Result};
-use crate::printer::pods::pod_template;
 use crate::printer::{self, Format};
 
 /// View rollout history.
@@ -58,12 +57,17 @@ impl History {
                 let Some((_, object)) = revisions.iter().find(|(n, _)| *n == self.revision) else {
                     return Err(missing());
                 };
-                let cause = cause(object).filter(|c| *c != "<none>").map(str::to_owned);
+                let mut template = super::template(object, kind);
+                if let Some(cause) = cause(object).filter(|c| *c != "<none>") {
+                    // It may be the only annotation.
+                    let annotations = &mut template["metadata"]["annotations"];
+                    annotations["kubernetes.io/change-cause"] = cause.into();
+                }
                 print(&format!(
                     "{} with revision #{}\n{}\n",
                     wanted.display(),
                     self.revision,
-                    pod_template(&super::template(object, kind), cause.as_deref())
+                    api::kinds::pod_template(&template)
                 ))?;
                 continue;
             }

@@ -46,17 +46,19 @@ impl Status {
             ));
         }
         let timeout = duration::positive(self.timeout);
+        let mut errors = Vec::new();
         for wanted in found {
             let follow = self.follow(context, &wanted);
-            if timeout.is_zero() {
-                follow.await?;
+            // Each has the whole time.
+            let followed = if timeout.is_zero() {
+                follow.await
             } else {
-                tokio::time::timeout(timeout, follow)
-                    .await
-                    .map_err(|_| Error::from("timed out waiting for the condition"))??;
-            }
+                let in_time = tokio::time::timeout(timeout, follow).await;
+                in_time.unwrap_or_else(|_| Err("timed out waiting for the condition".into()))
+            };
+            errors.extend(followed.err());
         }
-        Ok(())
+        Error::many(errors)
     }
 
     async fn follow(&self, context: &Context, wanted: &Wanted) -> Result<()> {

@@ -49,6 +49,11 @@ impl Description {
         self.done.push_str(&aligned);
     }
 
+    /// The whole text with its tabs, for those who align nothing.
+    pub(crate) fn raw(self) -> String {
+        self.done + &self.pending
+    }
+
     /// The whole text.
     pub(crate) fn finish(mut self) -> String {
         self.flush();

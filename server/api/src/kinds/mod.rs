@@ -17,6 +17,13 @@ mod selectors;
 use crate::kind::Kind;
 pub use rbac::rows as rule_rows;
 
+/// The template of a workload as descriptions show it, with tabs between its columns.
+pub fn pod_template(template: &serde_json::Value) -> String {
+    let mut out = description::Description::default();
+    core::pod::spec::describe::template(&mut out, template);
+    out.raw()
+}
+
 /// Every built-in kind, in the order of discovery: a line a kind.
 pub static KINDS: &[&dyn Kind] = &[
     &core::configmap::ConfigMap,
