@@ -142,7 +142,7 @@ pub(crate) struct Files {
     pub(crate) kustomize: Option<String>,
     /// Read the folders below those of --filename too
     #[arg(long, short = 'R')]
-    pub(crate) recursive: bool,
+    pub(crate) recursive: Option<bool>,
 }
 
 /// How objects are printed.

@@ -95,9 +95,17 @@ impl Error {
     #[must_use]
     pub(crate) fn when(self, words: &str) -> Self {
         match self {
-            Self::Status { status, hint, .. } => Self::Status {
+            Self::Status {
                 status,
-                context: words.to_owned(),
+                context,
+                hint,
+            } => Self::Status {
+                status,
+                context: if context.is_empty() {
+                    words.to_owned()
+                } else {
+                    format!("{words}: {context}")
+                },
                 hint,
             },
             Self::Plain(message) => Self::Plain(format!("{words}: {message}")),
@@ -170,10 +178,15 @@ impl Error {
         }
     }
 
-    /// One of several: kubectl leaves the word `error` out of these.
+    /// One of several: kubectl leaves the word `error` out of these, and lists no causes.
     fn line_of_many(&self) -> String {
         match self {
             Self::Plain(message) => message.clone(),
+            Self::Status {
+                status,
+                context,
+                hint,
+            } => standard_text(status, context, hint),
             other => other.text(),
         }
     }
@@ -184,14 +197,18 @@ pub(crate) fn status_message(status: &Value) -> &str {
     status["message"].as_str().unwrap_or_default()
 }
 
-/// kubectl prints an answer with reason Invalid by its causes, Unauthorized as advice, others by
-/// their reason.
+/// kubectl prints an answer with reason Invalid by its causes, which say nothing of what was being done.
 fn status_text(status: &Value, context: &str, hint: &str) -> String {
-    let reason = status["reason"].as_str().unwrap_or_default();
-    let message = status_message(status);
-    if reason == "Invalid" && context.is_empty() {
+    if status["reason"] == "Invalid" {
         return invalid_text(status) + hint;
     }
+    standard_text(status, context, hint)
+}
+
+/// An answer with reason Unauthorized is printed as advice, others are by their reason.
+fn standard_text(status: &Value, context: &str, hint: &str) -> String {
+    let reason = status["reason"].as_str().unwrap_or_default();
+    let message = status_message(status);
     let message = if context.is_empty() {
         message.to_owned()
     } else {

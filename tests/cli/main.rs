@@ -70,6 +70,16 @@ fn the_control_plane_is_named_as_kubectl_names_it() {
 }
 
 #[test]
+fn what_is_refused_is_told_as_kubectl_tells_it() {
+    scenario("refused");
+}
+
+#[test]
+fn fields_change_hands_as_with_kubectl() {
+    scenario("serverside");
+}
+
+#[test]
 fn templates_are_described_as_kubectl_describes_them() {
     scenario("template");
 }

@@ -87,7 +87,12 @@ pub(crate) struct Change {
 
 impl Change {
     /// Takes the words apart: resources come first, then pairs.
-    pub(crate) fn new(what: What, words: Vec<String>, flags: Flags) -> Result<Self> {
+    pub(crate) fn new(what: What, words: Vec<String>, mut flags: Flags) -> Result<Self> {
+        // kubectl reads all folders for the one and not for the other.
+        flags
+            .files
+            .recursive
+            .get_or_insert(what == What::Annotations);
         let mut change = Self {
             what,
             resources: Vec::new(),

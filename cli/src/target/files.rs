@@ -39,7 +39,7 @@ pub(crate) async fn read(files: &Files) -> Result<Vec<Entry>> {
         } else if name.starts_with("http://") || name.starts_with("https://") {
             parse(&download(name).await?, name, &mut entries)?;
         } else {
-            for path in expand(name, files.recursive)? {
+            for path in expand(name, files.recursive.unwrap_or(false))? {
                 let text = std::fs::read_to_string(&path).map_err(|error| {
                     format!("open {}: {}", path.display(), crate::error::os(&error))
                 })?;

@@ -1,6 +1,7 @@
 //! TLS as Go's client has it: its own list of places for the system's authorities, leaf certificates
 //! that are their own authority, another name to expect, or no check at all.
 
+pub(crate) mod pair;
 mod words;
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! `apply`: makes the cluster's objects what files say, by a three-way merge with the configuration
 //! applied last, or by the server.
 
+mod migrate;
 mod prune;
 
 use clap::Args;
@@ -8,6 +9,7 @@ use http::Method;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use self::migrate::Patch;
 use self::prune::Visited;
 use crate::args::{DryRun, DryRunFlag, Files, Print};
 use crate::client::Request;
@@ -371,7 +373,10 @@ impl Apply {
                         .replace(context, target, modified.clone(), dry_run, validation)
                         .await;
                 }
-                Err(error) => return Err(error.when(&applying(target, &patch))),
+                Err(error) => {
+                    let error = error.when(&format!("error when patching {:?}", target.source));
+                    return Err(error.when(&applying(target, &patch)));
+                }
             }
         }
     }
@@ -428,25 +433,31 @@ impl Apply {
             Some(part) => format!("{}/{part}", target.path()),
             None => target.path(),
         };
-        let request = Request::with_body(
-            Method::PATCH,
-            path,
-            "application/apply-patch+yaml",
-            &target.object,
-        );
-        let request = self.parameters(request, dry_run, validation).query(
-            "force",
-            if self.force_conflicts {
-                "true"
-            } else {
-                "false"
-            },
-        );
-        let object = context
-            .client()?
-            .json(request)
+        let force = if self.force_conflicts {
+            "true"
+        } else {
+            "false"
+        };
+        let send = |kind: Patch, body: &Value, manager: &str| {
+            let request = Request::with_body(Method::PATCH, path.as_str(), kind.kind(), body);
+            let dry = if dry_run == DryRun::Server { "All" } else { "" };
+            let request = request
+                .query("dryRun", dry)
+                .query("fieldManager", manager)
+                .query("fieldValidation", validation);
+            request.query("force", if kind == Patch::Apply { force } else { "" })
+        };
+        let client = context.client()?;
+        let applied = client
+            .json(send(Patch::Apply, &target.object, self.manager()))
             .await
             .map_err(explain_conflict)?;
+        let migration = migrate::Migration {
+            client,
+            manager: self.manager(),
+            send: &send,
+        };
+        let object = migration.run(target, applied).await?;
         Ok(Done {
             object,
             message: "serverside-applied",

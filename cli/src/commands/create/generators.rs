@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Common;
 use super::policy::pairs;
+use crate::client::tls::pair;
 use crate::context::{Context, note};
 use crate::error::{Error, Result};
 
@@ -215,9 +216,11 @@ impl Tls {
                 )
             })
         };
+        let (cert, key) = (read(cert)?, read(key)?);
+        pair::check(&cert, &key)?;
         Ok(json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": "kubernetes.io/tls",
-            "data": {"tls.crt": encode(&read(cert)?), "tls.key": encode(&read(key)?)},
+            "data": {"tls.crt": encode(&cert), "tls.key": encode(&key)},
         }))
     }
 }

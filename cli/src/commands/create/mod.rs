@@ -243,12 +243,7 @@ impl Create {
             match sent {
                 Ok(object) => self.common.say(&format, &object, &wanted.resource)?,
                 Err(error) => {
-                    // What is invalid is told by its causes, which name no file.
-                    let error = if error.reason() == "Invalid" {
-                        error
-                    } else {
-                        error.when(&format!("error when creating {:?}", wanted.source))
-                    };
+                    let error = error.when(&format!("error when creating {:?}", wanted.source));
                     errors.push(files::locate(error, &document, &wanted.source));
                 }
             }
