@@ -70,6 +70,11 @@ fn the_control_plane_is_named_as_kubectl_names_it() {
 }
 
 #[test]
+fn clusters_are_dumped_as_kubectl_dumps_them() {
+    scenario("dump");
+}
+
+#[test]
 fn what_is_refused_is_told_as_kubectl_tells_it() {
     scenario("refused");
 }

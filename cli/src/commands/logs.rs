@@ -1,6 +1,7 @@
 //! `logs`: what containers have printed.
 
 use std::io::Write as _;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use futures::StreamExt as _;
@@ -9,7 +10,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::client::Request;
-use crate::context::{Context, note};
+use crate::context::{Context, line, note};
 use crate::duration;
 use crate::error::{Error, Result};
 use crate::target::pods;
@@ -73,6 +74,9 @@ const USAGE: &str = "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.
 
 /// What is wanted of things that have pods.
 const TASK: &str = "cannot get the logs from";
+
+/// How long to wait before a log that can't be read yet is asked for again.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// One log to read.
 struct Source {
@@ -245,7 +249,7 @@ impl Logs {
         let mut running = FuturesUnordered::new();
         let together = self.follow && sources.len() > 1;
         for source in &sources {
-            let copy = self.copy(context, source, since, tail);
+            let copy = self.patiently(context, source, since, tail);
             if together {
                 running.push(copy);
                 continue;
@@ -260,11 +264,37 @@ impl Logs {
 
     fn tolerate(&self, result: Result<()>) -> Result<()> {
         match result {
-            Err(error) if self.ignore_errors => {
-                note(&error.text());
-                Ok(())
-            }
+            Err(error) if self.ignore_errors => line(&format!("error: {error}")),
             other => other,
+        }
+    }
+
+    /// Copies a log. One that is followed and can't be read yet is asked for again, for a while.
+    async fn patiently(
+        &self,
+        context: &Context,
+        source: &Source,
+        since: u64,
+        tail: i64,
+    ) -> Result<()> {
+        if !self.follow || self.ignore_errors {
+            return self.copy(context, source, since, tail).await;
+        }
+        let until = Instant::now() + duration::positive(self.pod_running_timeout);
+        loop {
+            let Err(error) = self.copy(context, source, since, tail).await else {
+                return Ok(());
+            };
+            if let Error::Io(_) = error {
+                // Nobody reads what is copied.
+                return Err(error);
+            }
+            note(&error.to_string());
+            let again = Instant::now() + RETRY;
+            tokio::time::sleep_until(again.min(until).into()).await;
+            if again > until {
+                return Err("context deadline exceeded".into());
+            }
         }
     }
 

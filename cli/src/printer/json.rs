@@ -26,33 +26,35 @@ pub(crate) fn compact(value: &Value) -> String {
 }
 
 fn write(value: &Value, depth: Option<usize>, order: &[&str], out: &mut String) {
+    let item = |item: &Value, depth: Option<usize>, out: &mut String| write(item, depth, order, out);
     match value {
         Value::String(text) => string(text, out),
         Value::Array(list) => {
             let each = list.iter().map(|item| (None, item));
-            block(['[', ']'], each, depth, order, out);
+            block(['[', ']'], each, depth, out, item);
         }
         Value::Object(map) => {
             let each = map.iter().map(|(key, item)| (Some(key.as_str()), item));
             if order.is_empty() {
-                return block(['{', '}'], each, depth, order, out);
+                return block(['{', '}'], each, depth, out, item);
             }
             let place = |key: &str| order.iter().position(|known| *known == key);
             let mut each: Vec<_> = each.collect();
             each.sort_by_key(|(key, _)| key.and_then(place).unwrap_or(order.len()));
-            block(['{', '}'], each.into_iter(), depth, order, out);
+            block(['{', '}'], each.into_iter(), depth, out, item);
         }
         // Writing to a string can't fail.
         other => drop(write!(out, "{other}")),
     }
 }
 
-fn block<'a>(
+/// A list or an object: `write` writes each of its items.
+pub(super) fn block<'a, T: 'a>(
     ends: [char; 2],
-    items: impl ExactSizeIterator<Item = (Option<&'a str>, &'a Value)>,
+    items: impl ExactSizeIterator<Item = (Option<&'a str>, &'a T)>,
     depth: Option<usize>,
-    order: &[&str],
     out: &mut String,
+    write: impl Fn(&T, Option<usize>, &mut String),
 ) {
     out.push(ends[0]);
     let empty = items.len() == 0;
@@ -66,7 +68,7 @@ fn block<'a>(
             string(key, out);
             out.push_str(if depth.is_some() { ": " } else { ":" });
         }
-        write(item, inner, order, out);
+        write(item, inner, out);
     }
     if !empty {
         indent(depth, out);

@@ -4,6 +4,7 @@ pub(crate) mod columns;
 pub(crate) mod json;
 pub(crate) mod jsonpath;
 pub(crate) mod kyaml;
+pub(crate) mod ordered;
 pub(crate) mod sort;
 pub(crate) mod table;
 pub(crate) mod tabs;

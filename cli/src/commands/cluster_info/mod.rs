@@ -1,8 +1,10 @@
 //! `cluster-info`: where the control plane is.
 
+mod dump;
+
 use std::io::IsTerminal as _;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use crate::client::{Client, Request};
@@ -11,16 +13,25 @@ use crate::error::Result;
 
 /// Display addresses of the control plane and services with label kubernetes.io/cluster-service=true.
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct ClusterInfo {
+    #[command(subcommand)]
+    part: Option<Part>,
     /// Words that mean nothing, which kubectl lets pass too
     #[arg(hide = true)]
     words: Vec<String>,
 }
 
+/// More than that.
+#[derive(Debug, Subcommand)]
+enum Part {
+    Dump(dump::Dump),
+}
+
 impl ClusterInfo {
     pub(crate) async fn run(self, context: &Context) -> Result<()> {
-        if self.words.first().is_some_and(|word| word == "dump") {
-            return Err("cluster-info dump is not supported".into());
+        if let Some(Part::Dump(dump)) = self.part {
+            return dump.run(context).await;
         }
         let shown = show(context.client()?).await;
         line("\nTo further debug and diagnose cluster problems, use 'ctl cluster-info dump'.")?;
