@@ -11,6 +11,7 @@
 //! UPDATE_GOLDENS=1 KUBECTL=$(which kubectl) KUBECTL_PROXY=127.0.0.1:8001 cargo test -p tests --test cli
 //! ```
 
+mod answers;
 mod completions;
 mod configured;
 mod endpoints;

@@ -62,11 +62,14 @@ pub(crate) async fn events(
     let client = context.client()?;
     let mut response = client.response(request).await?;
     let mut pending = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|e| client.connect_error(&e))?
-    {
+    loop {
+        let chunk = match response.chunk().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break,
+            // The time that --request-timeout gives is over: an end like any other.
+            Err(error) if error.is_timeout() => break,
+            Err(error) => return Err(client.connect_error(&error)),
+        };
         pending.extend_from_slice(&chunk);
         while let Some(end) = pending.iter().position(|b| *b == b'\n') {
             let line: Vec<u8> = pending.drain(..=end).collect();
