@@ -249,7 +249,7 @@ impl Logs {
         let mut running = FuturesUnordered::new();
         let together = self.follow && sources.len() > 1;
         for source in &sources {
-            let copy = self.patiently(context, source, since, tail);
+            let copy = self.copy(context, source, since, tail);
             if together {
                 running.push(copy);
                 continue;
@@ -269,28 +269,25 @@ impl Logs {
         }
     }
 
-    /// Copies a log. One that is followed and can't be read yet is asked for again, for a while.
-    async fn patiently(
+    /// Opens a log. One that is to be followed and can't be read yet is asked for again, for a while.
+    async fn open(
         &self,
         context: &Context,
         source: &Source,
         since: u64,
         tail: i64,
-    ) -> Result<()> {
-        if !self.follow || self.ignore_errors {
-            return self.copy(context, source, since, tail).await;
-        }
-        let until = Instant::now() + duration::positive(self.pod_running_timeout);
+    ) -> Result<reqwest::Response> {
+        let client = context.client()?;
+        let mut again = Instant::now();
+        let until = again + duration::positive(self.pod_running_timeout);
         loop {
-            let Err(error) = self.copy(context, source, since, tail).await else {
-                return Ok(());
+            let answer = client.response(self.request(source, since, tail)).await;
+            let error = match answer {
+                Err(error) if self.follow && !self.ignore_errors => error,
+                other => return other,
             };
-            if let Error::Io(_) = error {
-                // Nobody reads what is copied.
-                return Err(error);
-            }
             note(&error.to_string());
-            let again = Instant::now() + RETRY;
+            again += RETRY;
             tokio::time::sleep_until(again.min(until).into()).await;
             if again > until {
                 return Err("context deadline exceeded".into());
@@ -300,7 +297,7 @@ impl Logs {
 
     async fn copy(&self, context: &Context, source: &Source, since: u64, tail: i64) -> Result<()> {
         let client = context.client()?;
-        let mut response = client.response(self.request(source, since, tail)).await?;
+        let mut response = self.open(context, source, since, tail).await?;
         let mut pending: Vec<u8> = Vec::new();
         while let Some(chunk) = response
             .chunk()
