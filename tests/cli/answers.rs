@@ -94,6 +94,18 @@ fn a_watch_whose_time_is_over_has_ended_well() {
     assert_eq!(output.status.code(), Some(0));
 }
 
+#[test]
+fn a_list_that_is_not_served_any_more_is_named() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let output = ctl(&serve(of_a_watch), home.path(), &["get", "deploy"]);
+    // As kubectl words it, which counts on the discovery of a moment ago too.
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "Error from server (NotFound): Unable to list \"apps/v1, Resource=deployments\": the server could not find the requested resource (get deployments.apps)\n"
+    );
+    assert_eq!(output.status.code(), Some(1));
+}
+
 fn of_a_dump(path: &str) -> Answer {
     let list = |kind: &str, items: &str| {
         Answer::Whole(format!(

@@ -91,6 +91,11 @@ fn templates_are_described_as_kubectl_describes_them() {
 }
 
 #[test]
+fn what_is_rare_is_as_with_kubectl() {
+    scenario("more");
+}
+
+#[test]
 fn things_are_ordered_as_kubectl_orders_them() {
     scenario("sort");
 }

@@ -31,6 +31,9 @@ pub(crate) const USER_AGENT: &str = concat!(
     " (linux/amd64) kubernetes/1.37"
 );
 
+/// What is said of a path that the server does not know.
+pub(crate) const NOT_SERVED: &str = "the server could not find the requested resource";
+
 /// How long a server may take to accept a connection, with TLS: kubectl has 30 s for the first of both.
 const CONNECT: Duration = Duration::from_secs(30);
 
@@ -366,10 +369,7 @@ fn failure(code: http::StatusCode, body: &[u8], method: &Method, url: &Url) -> V
     let (reason, message) = match code.as_u16() {
         401 => ("Unauthorized", "Unauthorized".to_owned()),
         403 => ("Forbidden", text.to_owned()),
-        404 => (
-            "NotFound",
-            "the server could not find the requested resource".to_owned(),
-        ),
+        404 => ("NotFound", NOT_SERVED.to_owned()),
         405 => (
             "MethodNotAllowed",
             "the server does not allow this method on the requested resource".to_owned(),

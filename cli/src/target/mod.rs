@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use crate::args::Files;
-use crate::client::Request;
 use crate::client::discovery::Resource;
+use crate::client::{self, Request};
 use crate::context::Context;
 use crate::error::{Error, Result};
 
@@ -254,7 +254,7 @@ pub(crate) async fn objects(context: &Context, spec: &Spec) -> Result<(Vec<Wante
                 .query("fieldSelector", &spec.fields);
             match chunks(context, request, &wanted.resource, spec.chunk).await {
                 Ok(listed) => found.extend(listed),
-                Err(error) => errors.push(unfound(error, &wanted.resource, spec)),
+                Err(error) => errors.push(unfound(error, &wanted, spec)),
             }
             continue;
         }
@@ -297,10 +297,25 @@ pub(crate) async fn chunks(
     }
 }
 
-/// kubectl says which selectors a list was refused with.
-pub(crate) fn unfound(error: Error, resource: &Resource, spec: &Spec) -> Error {
-    if error.reason() != "BadRequest" || spec.labels.is_empty() && spec.fields.is_empty() {
+/// kubectl says which list was refused, and with which selectors.
+pub(crate) fn unfound(mut error: Error, wanted: &Wanted, spec: &Spec) -> Error {
+    let resource = &wanted.resource;
+    if !wanted.name.is_empty() || !matches!(error.reason(), "BadRequest" | "NotFound") {
         return error;
+    }
+    // A path that is not served is answered without words of the server.
+    if let Error::Status { status, .. } = &mut error
+        && status["message"] == client::NOT_SERVED
+    {
+        let message = format!("{} (get {})", client::NOT_SERVED, resource.qualified());
+        status["message"] = message.into();
+    }
+    if spec.labels.is_empty() && spec.fields.is_empty() {
+        let place = format!("{}/{}", resource.group, resource.version);
+        return error.when(&format!(
+            "Unable to list \"{place}, Resource={}\"",
+            resource.plural
+        ));
     }
     error.when(&format!(
         "Unable to find \"{}/{}, Resource={}\" that match label selector {:?}, field selector {:?}",

@@ -6,8 +6,8 @@ use base64::Engine as _;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::Common;
 use super::policy::pairs;
+use super::{Common, hash};
 use crate::client::tls::pair;
 use crate::context::{Context, note};
 use crate::error::{Error, Result};
@@ -46,6 +46,9 @@ impl Plain {
 pub(crate) struct ConfigMap {
     /// The name
     words: Vec<String>,
+    /// Add a hash of the content to the name
+    #[arg(long)]
+    append_hash: bool,
     /// A file with lines key=value, repeatable
     #[arg(long, value_delimiter = ',')]
     from_env_file: Vec<String>,
@@ -73,7 +76,7 @@ impl ConfigMap {
                 Err(error) => object["binaryData"][key] = encode(error.as_bytes()).into(),
             }
         }
-        Ok(object)
+        Ok(self.named(object))
     }
 
     pub(super) fn secret(&self) -> Result<Value> {
@@ -85,7 +88,16 @@ impl ConfigMap {
         if let Some(kind) = &self.kind {
             object["type"] = kind.clone().into();
         }
-        Ok(object)
+        Ok(self.named(object))
+    }
+
+    /// The object, with a hash in its name if that is wanted.
+    fn named(&self, mut object: Value) -> Value {
+        if self.append_hash {
+            let name = format!("{}-{}", api::meta::name(&object), hash::of(&object));
+            object["metadata"]["name"] = name.into();
+        }
+        object
     }
 
     /// The keys and their values; `map` is the name of the config map they are for, if they are.
@@ -335,6 +347,15 @@ impl Role {
     pub(super) async fn object(&self, context: &Context, kind: &str) -> Result<Value> {
         let name = one(&self.words, &kind.to_lowercase())?;
         if let Some(labels) = self.aggregation_rule.as_deref().filter(|l| !l.is_empty()) {
+            let lists = [
+                &self.verb,
+                &self.resource,
+                &self.resource_name,
+                &self.non_resource_url,
+            ];
+            if lists.iter().any(|list| !list.is_empty()) {
+                return Err("aggregation rule must be specified without nonResourceURLs, verbs, resources or resourceNames".into());
+            }
             let selector = json!({"matchLabels": pairs(labels)?});
             return Ok(json!({
                 "apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind,
@@ -361,7 +382,12 @@ impl Role {
             self.verb.clone()
         };
         let mut groups: Vec<(String, Vec<String>)> = Vec::new();
-        for word in &self.resource {
+        // With this one all others mean nothing.
+        let all = self.resource.iter().any(|word| word == "*");
+        if all {
+            groups.push((String::new(), vec!["*".to_owned()]));
+        }
+        for word in self.resource.iter().filter(|_| !all) {
             let (word, part) = word
                 .split_once('/')
                 .map_or((word.as_str(), ""), |(w, p)| (w, p));

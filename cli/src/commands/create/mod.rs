@@ -2,6 +2,7 @@
 
 mod batch;
 mod generators;
+mod hash;
 mod ingress;
 mod policy;
 mod registry;

@@ -249,10 +249,9 @@ impl Get {
                     );
                 }
                 Ok(object) => found.push(object),
-                Err(error) => self.missed(
-                    target::unfound(error, &wanted.resource, &self.spec()),
-                    &mut errors,
-                ),
+                Err(error) => {
+                    self.missed(target::unfound(error, wanted, &self.spec()), &mut errors)
+                }
             }
         }
         if let Some(path) = &self.sort_by {

@@ -24,21 +24,29 @@ pub(super) async fn run(
     let mut output = Output::default();
     let accept = get.server_print.then_some(ACCEPT);
     let several = get.server_print && get.sort_by.is_some() && resolved.wanted.len() > 1;
-    let mut held = Vec::new();
+    // Kinds are named only if several have been found: until then the first has to wait.
+    let mut held: Vec<(&Wanted, Value)> = Vec::new();
+    let mut mixed = false;
     for wanted in &resolved.wanted {
         // Chunk by chunk: of a long list no more than one is held as objects.
         let mut paging = Some(String::new());
         while let Some(from) = paging.take() {
             match get.page(context, wanted, accept, &from).await {
-                Ok((page, _)) if several => held.push((wanted, page)),
                 Ok((page, next)) => {
-                    output.add(get, wanted, &page, format, resolved.several_types)?;
+                    let kind = wanted.resource.qualified();
+                    mixed |= held.iter().any(|(w, _)| w.resource.qualified() != kind);
+                    held.push((wanted, page));
+                    if several {
+                        continue;
+                    }
                     paging = next;
+                    if mixed || !resolved.several_types {
+                        for (wanted, page) in held.drain(..) {
+                            output.add(get, wanted, &page, format, mixed)?;
+                        }
+                    }
                 }
-                Err(error) => get.missed(
-                    target::unfound(error, &wanted.resource, &get.spec()),
-                    &mut errors,
-                ),
+                Err(error) => get.missed(target::unfound(error, wanted, &get.spec()), &mut errors),
             }
         }
     }
@@ -47,7 +55,7 @@ pub(super) async fn run(
         sort::sort(&mut held, path, |(_, table)| table)?;
     }
     for (wanted, table) in &held {
-        output.add(get, wanted, table, format, resolved.several_types)?;
+        output.add(get, wanted, table, format, mixed)?;
     }
     output.flush()?;
     if !output.written && errors.is_empty() && !get.ignore_not_found {

@@ -167,8 +167,14 @@ async fn undo_one(
         labels.remove("pod-template-hash");
     }
     if dry_run == DryRun::Client {
+        // Only deployments are shown without these words.
+        let verb = if kind == "Deployment" {
+            ""
+        } else {
+            "will roll back to "
+        };
         return print(&format!(
-            "{} {} (dry run)\n",
+            "{} {verb}{} (dry run)\n",
             wanted.display(),
             api::kinds::pod_template(&super::template(&target.1, kind))
         ));
