@@ -26,7 +26,8 @@ pub(crate) fn compact(value: &Value) -> String {
 }
 
 fn write(value: &Value, depth: Option<usize>, order: &[&str], out: &mut String) {
-    let item = |item: &Value, depth: Option<usize>, out: &mut String| write(item, depth, order, out);
+    let item =
+        |item: &Value, depth: Option<usize>, out: &mut String| write(item, depth, order, out);
     match value {
         Value::String(text) => string(text, out),
         Value::Array(list) => {
