@@ -25,7 +25,11 @@ pub(crate) fn measure(sides: &mut Sides, report: &mut Report) {
             "µs",
             ours.cpu,
             of(|l| l.cpu),
-            "10 times less",
+            if workers == 64 {
+                "10 times less"
+            } else {
+                "–"
+            },
         );
         report.add(name("p50"), "ms", ours.p50, of(|l| l.p50), "–");
         report.add(name("p99"), "ms", ours.p99, of(|l| l.p99), "–");

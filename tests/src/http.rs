@@ -95,6 +95,17 @@ impl Api {
         response.bytes().await.expect("the body arrives").len()
     }
 
+    /// `POST` of a JSON text, with an answer that is read but not looked at. Panics unless the code is 201.
+    pub async fn create(&self, path: &str, text: String) {
+        let request = self.request(Method::POST, path);
+        let request = request
+            .header("Content-Type", "application/json")
+            .body(text);
+        let response = request.send().await.expect("the server answers");
+        assert_eq!(response.status().as_u16(), 201, "POST {path}");
+        response.bytes().await.expect("the body arrives");
+    }
+
     /// `POST` of a JSON body.
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(self.request(Method::POST, path).json(body)).await
