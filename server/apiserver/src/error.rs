@@ -3,6 +3,8 @@
 //! Codes, reasons, messages and causes are those of `k8s.io/apimachinery/pkg/api/errors`; clients
 //! decide by the reason and tests match on the text.
 
+use std::collections::HashSet;
+
 use api::field;
 use api::kind::Resource;
 use serde_json::{Value, json};
@@ -20,6 +22,10 @@ pub struct Error {
     /// `details`: the object at fault and the causes.
     pub details: Option<Value>,
 }
+
+/// How many problems of an object are told. Whoever has more wants none of them: a body of 3 MiB can have
+/// a million, and each would take a thousand bytes.
+const PROBLEMS: usize = 1000;
 
 /// What a handler returns.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -248,6 +254,7 @@ impl Error {
     /// 422: the object is well-formed and wrong.
     pub fn invalid(kind: &str, group: &str, name: &str, errors: &[field::Error]) -> Self {
         let subject = qualified_kind(kind, group);
+        let errors = &errors[..errors.len().min(PROBLEMS)];
         let message = format!("{subject} {name:?} is invalid: {}", joined(errors));
         let mut error = Self::new(422, "Invalid", message);
         let mut facts = details(name, group, kind);
@@ -431,13 +438,9 @@ fn cause(error: &field::Error) -> Value {
 
 /// One problem stands alone, several stand in brackets; a repeated text stands once.
 fn joined(errors: &[field::Error]) -> String {
-    let mut texts: Vec<String> = Vec::with_capacity(errors.len());
-    for error in errors {
-        let text = error.to_string();
-        if !texts.contains(&text) {
-            texts.push(text);
-        }
-    }
+    let mut seen = HashSet::with_capacity(errors.len());
+    let texts = errors.iter().map(ToString::to_string);
+    let texts: Vec<String> = texts.filter(|text| seen.insert(text.clone())).collect();
     match texts.as_slice() {
         [one] => one.clone(),
         many => format!("[{}]", many.join(", ")),

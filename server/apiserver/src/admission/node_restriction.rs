@@ -28,6 +28,9 @@ impl Plugin for NodeRestriction {
         let resource = review.resource();
         let name = meta::name(object);
         let refuse = |why: String| Err(Error::forbidden(resource, name, why));
+        if node.is_empty() {
+            return refuse(format!("could not determine node from user {USER:?}"));
+        }
         match (resource.group, resource.plural) {
             ("", "nodes") if name != node => refuse(format!(
                 "node {node:?} is not allowed to modify node {name:?}"

@@ -343,8 +343,11 @@ fn refusal(attributes: &Attributes<'_>, why: String) -> Refused {
 
 /// What the modes, other than legacy, find wrong with an entry of extra.
 fn extra_problem(key: &str, values: &[String]) -> Option<String> {
+    // The path of a URL, RFC 3986.
+    let in_path = |c: char| c.is_ascii_alphanumeric() || "/-._~%!$&'()*+,;=:".contains(c);
     let prefixed = key.split_once('/').is_some_and(|(domain, path)| {
-        !path.is_empty() && name::dns1123_subdomain(domain).is_empty()
+        let good = !path.is_empty() && path.chars().all(in_path);
+        good && name::dns1123_subdomain(domain).is_empty()
     });
     if key.is_empty() {
         return Some("impersonating the empty string key in extra is not allowed".to_owned());
@@ -353,6 +356,12 @@ fn extra_problem(key: &str, values: &[String]) -> Option<String> {
         return Some(format!(
             "impersonating an invalid key in extra is not allowed: extra.key: Invalid value: {}: must \
              be a domain-prefixed path (such as \"acme.io/foo\")",
+            go_quoted(key)
+        ));
+    }
+    if key != key.to_lowercase() {
+        return Some(format!(
+            "impersonating a non-lowercase key in extra is not allowed: {}",
             go_quoted(key)
         ));
     }
@@ -406,4 +415,19 @@ fn go_syntax(user: &UserInfo) -> String {
         "&user.DefaultInfo{{Name:\"\", UID:{}, Groups:{groups}, Extra:{extra}}}",
         go_quoted(&user.uid)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_extra_is_a_lowercase_path_of_a_domain() {
+        let problem = |key| extra_problem(key, &["v".to_owned()]).unwrap_or_default();
+        assert_eq!(problem("acme.io/team"), "");
+        assert!(problem("acme.io/Team").contains("non-lowercase key"));
+        for key in ["team", "acme.io/", "acme.io/a b", "Acme/a", "/a"] {
+            assert!(problem(key).contains("invalid key"), "{key}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use jiff::{SignedDuration, Timestamp};
 use parking_lot::RwLock;
 use serde_json::Value;
 
@@ -12,8 +13,19 @@ use super::{node, rbac};
 pub struct Known {
     pub(super) rbac: rbac::Index,
     pub(super) nodes: node::Graph,
-    identities: RwLock<HashMap<Key, String>>,
+    identities: RwLock<HashMap<Key, Identity>>,
 }
+
+/// An object that a token can be for or bound to.
+#[derive(Debug)]
+struct Identity {
+    uid: String,
+    /// When it is to be gone, if somebody has deleted it.
+    deleted: Option<Timestamp>,
+}
+
+/// How long tokens are good after what they are for or bound to should be gone.
+const LEEWAY: SignedDuration = SignedDuration::from_secs(60);
 
 /// Kind, namespace, name.
 type Key = (&'static str, String, String);
@@ -44,22 +56,33 @@ impl Known {
             return;
         };
         let key = (kind, namespace.to_owned(), name.to_owned());
-        let uid = object.and_then(|o| o["metadata"]["uid"].as_str());
-        match uid {
-            Some(uid) => self.identities.write().insert(key, uid.to_owned()),
+        let identity = object.and_then(|object| {
+            let deleted = object["metadata"]["deletionTimestamp"].as_str();
+            Some(Identity {
+                uid: object["metadata"]["uid"].as_str()?.to_owned(),
+                deleted: deleted.and_then(|time| time.parse().ok()),
+            })
+        });
+        match identity {
+            Some(identity) => self.identities.write().insert(key, identity),
             None => self.identities.write().remove(&key),
         };
     }
 
-    /// Whether an object of a kind of [`IDENTITIES`] exists under this name with this uid.
+    /// Whether an object of a kind of [`IDENTITIES`] exists under this name with this uid. One that is
+    /// only held by finalizers, a minute after its time, does not.
     pub(super) fn exists(
         &self,
         kind: &'static str,
         namespace: &str,
         name: &str,
         uid: &str,
+        now: Timestamp,
     ) -> bool {
         let key = (kind, namespace.to_owned(), name.to_owned());
-        self.identities.read().get(&key).is_some_and(|u| u == uid)
+        self.identities.read().get(&key).is_some_and(|identity| {
+            let over = identity.deleted.is_some_and(|time| time < now - LEEWAY);
+            identity.uid == uid && !over
+        })
     }
 }

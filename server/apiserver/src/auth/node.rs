@@ -11,6 +11,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use api::auth::{NODES, UserInfo};
+use api::meta::selector::Fields;
 use parking_lot::RwLock;
 use serde_json::Value;
 
@@ -77,7 +78,7 @@ const COMMON: [(&str, &[&str], &[&str]); 7] = [
 /// The node that a user is.
 pub fn name(user: &UserInfo) -> Option<&str> {
     let name = user.name.strip_prefix("system:node:")?;
-    user.in_group(NODES).then_some(name)
+    (!name.is_empty() && user.in_group(NODES)).then_some(name)
 }
 
 impl Graph {
@@ -175,9 +176,9 @@ impl Graph {
         match (attributes.verb, attributes.subresource) {
             ("create", "") => Ok(()),
             ("list" | "watch", "") => {
-                let own = format!("spec.nodeName={node}");
-                let selector = attributes.field_selector.replace("==", "=");
-                match selector.split(',').any(|part| part.trim() == own) {
+                let selected = Fields::parse(attributes.field_selector).ok();
+                let selected = selected.as_ref().and_then(|s| s.exact("spec.nodeName"));
+                match selected == Some(node) {
                     true => Ok(()),
                     false => {
                         Err("can only list/watch pods with spec.nodeName field selector".to_owned())
@@ -446,6 +447,13 @@ mod tests {
     }
 
     #[test]
+    fn a_node_has_a_name() {
+        let nameless = UserInfo::component("system:node:", &[NODES]);
+        assert_eq!(name(&nameless), None);
+        assert_eq!(name(&node()), Some("n1"));
+    }
+
+    #[test]
     fn a_node_writes_its_own_objects_only() {
         let known = known();
         for request in [
@@ -461,6 +469,8 @@ mod tests {
         }
         for request in [
             "patch nodes/status - n2",
+            "list pods -  a=b\\,spec.nodeName=n1",
+            "list pods -  spec.nodeName!=n1",
             "delete nodes - n1",
             "list nodes -",
             "update leases kube-node-lease n2",

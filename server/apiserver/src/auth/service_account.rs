@@ -145,7 +145,7 @@ impl Claims {
     }
 
     /// Fails when the account, or what the token is bound to, is gone or another one.
-    fn check(&self, known: &Known) -> Result<(), Error> {
+    fn check(&self, known: &Known, now: Timestamp) -> Result<(), Error> {
         let Binding {
             namespace,
             node,
@@ -164,7 +164,7 @@ impl Claims {
             let Some(Reference { name, uid }) = reference else {
                 continue;
             };
-            if !known.exists(kind, namespace, name, uid) {
+            if !known.exists(kind, namespace, name, uid, now) {
                 return Err(match kind {
                     "ServiceAccount" => Error::NoAccount(name.clone()),
                     _ => Error::Gone,
@@ -266,14 +266,13 @@ impl Tokens {
                 asked: audiences.iter().map(|&audience| audience.into()).collect(),
             });
         }
-        let now = now.as_second();
-        if now >= claims.exp {
+        if now.as_second() >= claims.exp {
             return Err(Error::Expired);
         }
-        if now < claims.nbf {
+        if now.as_second() < claims.nbf {
             return Err(Error::Early);
         }
-        claims.check(known)?;
+        claims.check(known, now)?;
         Ok(claims)
     }
 
@@ -405,6 +404,20 @@ mod tests {
         assert!(matches!(refused, Err(Error::Invalid(_))));
         let refused = ours.verify("no.such.token", &[ISSUER], &known(), at(1001));
         assert!(matches!(refused, Err(Error::Invalid(_))));
+    }
+
+    #[test]
+    fn a_token_ends_a_minute_after_what_only_finalizers_hold() {
+        let tokens = tokens();
+        let issued = tokens.issue(binding(), vec![], 600, at(1000)).unwrap();
+        let known = known();
+        let deleted = json!({"metadata": {
+            "uid": "uid-robot", "deletionTimestamp": at(1100).to_string(), "finalizers": ["x.io/y"],
+        }});
+        known.observe("ServiceAccount", "ns", "robot", Some(&deleted));
+        let verify = |now| tokens.verify(&issued.token, &[ISSUER], &known, at(now));
+        assert!(verify(1160).is_ok());
+        assert!(matches!(verify(1161), Err(Error::NoAccount(_))));
     }
 
     #[test]

@@ -404,3 +404,46 @@ async fn discovery_lists_what_can_be_asked() {
     let reviews = ["selfsubjectreviews", "tokenreviews"].map(|r| format!("{AUTHENTICATION}/{r}"));
     assert_eq!(paths, reviews);
 }
+
+#[tokio::test]
+async fn a_question_with_more_mistakes_than_anybody_reads_is_answered_all_the_same() {
+    let cluster = Cluster::start().await;
+    let requirements = vec![json!({}); 200_000];
+    let spec = json!({"resourceAttributes": {
+        "verb": "get", "resource": "pods", "labelSelector": {"requirements": requirements},
+    }});
+    let refused = cluster
+        .review_as(&bob(), "selfsubjectaccessreviews", spec)
+        .await;
+    assert_eq!(refused.code, 422);
+    let told = refused.json()["details"]["causes"]
+        .as_array()
+        .unwrap()
+        .len();
+    assert!((2..200).contains(&told), "{told} causes");
+}
+
+#[tokio::test]
+async fn a_binding_of_many_is_found_for_a_user_of_many_groups() {
+    let cluster = Cluster::with_team().await;
+    let subjects: Vec<Value> = (0..5_000)
+        .map(|n| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": format!("g{n}")}))
+        .chain([json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "zed"})])
+        .collect();
+    let binding = json!({
+        "metadata": {"name": "many"}, "subjects": subjects,
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r"},
+    });
+    cluster
+        .make(&format!("{RBAC}/namespaces/team/rolebindings"), binding)
+        .await;
+    let groups: Vec<String> = (0..100_000).map(|n| format!("h{n}")).collect();
+    let spec = json!({"user": "zed", "groups": groups, "resourceAttributes": {
+        "verb": "get", "resource": "pods", "namespace": "team", "name": "a",
+    }});
+    let answer = cluster.review("subjectaccessreviews", spec).await;
+    assert_eq!(
+        status(&answer)["reason"],
+        "RBAC: allowed by RoleBinding \"many/team\" of Role \"r\" to User \"zed\""
+    );
+}

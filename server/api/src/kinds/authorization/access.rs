@@ -1,6 +1,6 @@
 //! What the three access reviews have in common: the action that they ask about, and the answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -78,7 +78,11 @@ pub(super) fn shown_path(attributes: &Value) -> Value {
 /// The user that a review names.
 pub(super) fn user(object: &Value) -> UserInfo {
     let spec = &object["spec"];
-    let owned = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect();
+    let mut seen = HashSet::new();
+    let groups = texts(spec, "groups").into_iter();
+    let groups = groups
+        .filter(|group| seen.insert(*group))
+        .map(str::to_owned);
     let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (key, values) in entries(spec, "extra") {
         let values = values.as_array().into_iter().flatten();
@@ -88,7 +92,7 @@ pub(super) fn user(object: &Value) -> UserInfo {
     UserInfo {
         name: text(spec, "user").to_owned(),
         uid: text(spec, "uid").to_owned(),
-        groups: owned(texts(spec, "groups")),
+        groups: groups.collect(),
         extra,
     }
 }

@@ -7,6 +7,9 @@ use crate::kinds::read::{has, items, text, texts};
 use crate::kinds::selectors::{Operators, operator_problems, requirement_problems};
 use crate::meta::selector::{Fields, Labels};
 
+/// How many problems of a selector are told.
+const PROBLEMS: usize = 100;
+
 /// The problems of the selectors. Operators that this server does not know are none: a newer client may
 /// ask about them, and is answered as if they were not there.
 pub(super) fn validate(attributes: &Value, path: &Path) -> Vec<Error> {
@@ -49,6 +52,10 @@ fn one(
         errors.push(Error::required(&path.child("requirements"), detail));
     }
     for (at, requirement) in requirements.iter().enumerate() {
+        // Everybody may ask: it must not be dear.
+        if errors.len() >= PROBLEMS {
+            break;
+        }
         errors.extend(check(requirement, &path.child("requirements").index(at)));
     }
     errors
@@ -109,6 +116,10 @@ pub(super) fn read(attributes: &Value) -> Selected {
 /// A requirement as a field selector has it: one value, equal or not.
 fn field_requirement(requirement: &Value) -> Option<String> {
     let key = text(requirement, "key");
+    // A text form of such a key would be that of other requirements.
+    if key.contains([',', '=', '!', '\\']) {
+        return None;
+    }
     let [value] = texts(requirement, "values")[..] else {
         return None;
     };
@@ -151,6 +162,7 @@ mod tests {
             {"key": "a", "operator": "In", "values": ["b,c"]},
             {"key": "d", "operator": "NotIn", "values": ["e"]},
             {"key": "f", "operator": "Exists"},
+            {"key": "a=b,spec.nodeName", "operator": "In", "values": ["n1"]},
         ]}});
         assert_eq!(
             read(some),

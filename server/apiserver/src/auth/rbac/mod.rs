@@ -7,7 +7,7 @@
 mod escalation;
 mod rule;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use api::auth::UserInfo;
 use api::meta::selector::Labels;
@@ -294,7 +294,7 @@ impl Binding {
             "" => "ClusterRole",
             _ => "Role",
         };
-        let own: Vec<Subject> = subjects(user).collect();
+        let own: HashSet<Subject> = subjects(user).collect();
         let bound = self.subjects.iter().find(|b| own.contains(&b.subject));
         let bound = bound.map_or("", |bound| bound.shown.as_str());
         let binding = format!("{name}{slash}{namespace}");

@@ -36,12 +36,11 @@ fn has(list: &[String], item: &str) -> bool {
 }
 
 /// Whether a rule's resources cover `RESOURCE` or `RESOURCE/SUBRESOURCE`, also through `*/SUBRESOURCE`.
-fn has_resource(resources: &[String], combined: &str) -> bool {
-    let subresource = combined.split_once('/').map(|(_, sub)| sub);
+fn has_resource(resources: &[String], combined: &str, subresource: &str) -> bool {
     resources.iter().any(|r| {
         r == ALL
             || r == combined
-            || subresource.is_some_and(|sub| r.strip_prefix("*/") == Some(sub))
+            || (!subresource.is_empty() && r.strip_prefix("*/") == Some(subresource))
     })
 }
 
@@ -84,7 +83,7 @@ impl Rule {
             return has_url(&self.urls, attributes.path);
         }
         has(&self.groups, attributes.group)
-            && has_resource(&self.resources, combined)
+            && has_resource(&self.resources, combined, attributes.subresource)
             && (self.names.is_empty() || self.names.iter().any(|n| n == attributes.name))
     }
 
@@ -99,10 +98,10 @@ impl Rule {
         verbs
             && names
             && atom.groups.iter().all(|g| has(&self.groups, g))
-            && atom
-                .resources
-                .iter()
-                .all(|r| has_resource(&self.resources, r))
+            && atom.resources.iter().all(|r| {
+                let subresource = r.split_once('/').map_or("", |(_, sub)| sub);
+                has_resource(&self.resources, r, subresource)
+            })
     }
 
     /// The rule as rules with one verb, one group, one resource and at most one name, or one URL.

@@ -380,3 +380,26 @@ fn a_role_whose_rules_do_not_change_can_be_updated_by_anybody_who_may_update_it(
     let update = index.check_escalation(&alice(), "Role", "a", &new, Some(&old));
     assert_eq!(update, Ok(()));
 }
+
+#[test]
+fn a_slash_in_the_name_of_a_resource_makes_no_subresource() {
+    let index = Index::default();
+    let rules = json!([{"apiGroups": [""], "resources": ["*/log"], "verbs": ["get"]}]);
+    role(&index, "a", "logs", rules);
+    let alice_herself = json!({"kind": "User", "name": "alice"});
+    bind(&index, "a", "logs", "Role", alice_herself);
+    let user = alice();
+    assert!(allowed(&index, &user, "get /pods/log a web"));
+    let attributes = Attributes {
+        user: &user,
+        verb: "get",
+        group: "",
+        resource: "pods/log",
+        subresource: "",
+        namespace: "a",
+        name: "web",
+        field_selector: "",
+        path: "",
+    };
+    assert!(index.allows(&attributes).is_err());
+}
