@@ -5,7 +5,7 @@ use crate::report::Report;
 use crate::side::Sides;
 
 pub(crate) fn measure(sides: &mut Sides, report: &mut Report) {
-    for (workers, count) in [(1, 1_000), (64, 10_000)] {
+    for (workers, count) in [(1, 2_000), (64, 40_000)] {
         let what = format!("create-{workers}");
         let (ours, peer) = sides.each(|side| {
             let creating = load::creating(side);
