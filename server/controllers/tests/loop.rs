@@ -1,6 +1,7 @@
 //! The controllers against a scripted API server: lists are answered, watches stay open, and writes
 //! are recorded.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::auth::UserInfo;
@@ -25,7 +26,7 @@ fn control(
             let at = parts.uri.path().to_owned();
             let user = parts
                 .extensions
-                .get::<UserInfo>()
+                .get::<Arc<UserInfo>>()
                 .expect("a user")
                 .name
                 .clone();
