@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::response::Response;
@@ -20,10 +21,17 @@ use crate::options::Validation;
 pub(crate) const LIMIT: usize = 3 << 20;
 
 /// A response to a request whose body may not have been read to its end, because there was no need to.
-/// The body is dropped after the response is sent: a stream of HTTP/2 whose request is dropped before is
-/// cancelled, and then many a client reads no response (RFC 9113, section 8.1).
-pub(crate) fn keep(response: Response, request: Body) -> Response {
+///
+/// What is under way of it is read still, as Go's server does: a connection of HTTP/1.1 is closed else, in
+/// the middle of what the client sends. Of a longer body the rest is dropped after the response is sent: a
+/// stream of HTTP/2 whose request is dropped before is cancelled, and then many a client reads no response
+/// (RFC 9113, section 8.1).
+pub(crate) async fn settle(response: Response, mut request: Body) -> Response {
     if request.is_end_stream() {
+        return response;
+    }
+    let ended = tokio::time::timeout(PATIENCE, discard(&mut request)).await;
+    if ended == Ok(true) {
         return response;
     }
     response.map(|response| {
@@ -32,6 +40,21 @@ pub(crate) fn keep(response: Response, request: Body) -> Response {
             _request: request,
         })
     })
+}
+
+/// Reads a body that nobody wants. Whether it has ended within the limit.
+async fn discard(body: &mut Body) -> bool {
+    let mut read = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            return true;
+        };
+        read += frame.data_ref().map_or(0, Bytes::len);
+        if read > DISCARDED {
+            return false;
+        }
+    }
+    true
 }
 
 /// The body of a response, and that of its request.
@@ -59,6 +82,10 @@ impl HttpBody for Answer {
         self.response.size_hint()
     }
 }
+
+/// How much of a body is read that nobody wants, in bytes, and how long that may take.
+const DISCARDED: usize = 256 << 10;
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The whole body.
 pub(crate) async fn read(body: &mut Body) -> Result<Bytes> {

@@ -76,7 +76,7 @@ async fn serve(State(app): State<Arc<App>>, request: Request) -> Response {
     }
     let private = HeaderValue::from_static("no-cache, private");
     headers.entry(CACHE_CONTROL).or_insert(private);
-    body::keep(response, body)
+    body::settle(response, body).await
 }
 
 /// What a path names.

@@ -276,6 +276,25 @@ impl futures::Stream for Endless {
 }
 
 #[tokio::test]
+async fn a_short_request_that_is_refused_is_read_to_its_end() {
+    let cluster = Cluster::start().await;
+    let read = Arc::new(AtomicBool::default());
+    let end = futures::stream::once({
+        let read = Arc::clone(&read);
+        async move {
+            read.store(true, Ordering::SeqCst);
+            Ok::<_, Infallible>(Bytes::from_static(b"}"))
+        }
+    });
+    let request = http::Request::post(CONFIG_MAPS)
+        .body(Body::from_stream(end))
+        .unwrap();
+    let refused = cluster.call(request).await;
+    assert_eq!(refused.status(), 401);
+    assert!(read.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
 async fn a_request_that_is_refused_unread_is_kept_until_the_refusal_is_sent() {
     let cluster = Cluster::start().await;
     let dropped = Arc::default();
