@@ -260,6 +260,13 @@ Stop it with `cargo demo stop`; `cargo demo wipe` also removes its data.",
         if self.home.exists() {
             fs::remove_dir_all(&self.home).map_err(|e| problem(&self.home, &e))?;
         }
+        // Empty since the cluster has stopped.
+        match fs::remove_dir(RUN_DIR) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(problem(Path::new(RUN_DIR), &error));
+            }
+            _ => {}
+        }
         say(&format!("{} is gone.", self.home.display()));
         Ok(())
     }
