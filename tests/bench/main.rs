@@ -68,6 +68,12 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Some(folder) = &options.profiles
+        && let Err(error) = std::fs::create_dir_all(folder)
+    {
+        eprintln!("bench: {}: {error}", folder.display());
+        return ExitCode::FAILURE;
+    }
     let mut sides = Sides {
         peer: options.peer,
         profiles: options.profiles,
