@@ -47,6 +47,9 @@ pub enum Error {
     /// Neither an OCI image layout nor a docker archive, or a damaged one.
     #[error("not an image: {0}")]
     NotAnImage(String),
+    /// A layout or archive that is sound and empty.
+    #[error("there is no image in it")]
+    Empty,
     /// The image is for another machine.
     #[error("image is for {found}, this machine is {wanted}")]
     Platform {

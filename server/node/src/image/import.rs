@@ -39,10 +39,11 @@ struct Platform {
     os: String,
 }
 
+/// Some tools write an empty list as null.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Index {
-    manifests: Vec<Descriptor>,
+    manifests: Option<Vec<Descriptor>>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -177,7 +178,7 @@ impl Import<'_> {
     fn find_oci(&self) -> Result<Vec<Found>, Error> {
         let index: Index = parse("index.json", &self.archive.document("index.json")?)?;
         let mut found: Vec<(String, Found)> = Vec::new();
-        for descriptor in &index.manifests {
+        for descriptor in index.manifests.iter().flatten() {
             let Some((digest, bytes)) = self.manifest(descriptor, 0)? else {
                 continue;
             };
@@ -201,7 +202,7 @@ impl Import<'_> {
             found.push((digest, image));
         }
         if found.is_empty() {
-            return Err(Error::NotAnImage("the index names no image".to_owned()));
+            return Err(Error::Empty);
         }
         Ok(found.into_iter().map(|(_, image)| image).collect())
     }
@@ -225,9 +226,11 @@ impl Import<'_> {
                     }
                     None => true,
                 };
-                match index.manifests.iter().find(fits) {
+                let manifests = index.manifests.unwrap_or_default();
+                match manifests.iter().find(fits) {
                     Some(inner) => self.manifest(inner, depth + 1),
-                    None => Err(other_platform(&index.manifests)),
+                    None if manifests.is_empty() => Err(Error::Empty),
+                    None => Err(other_platform(&manifests)),
                 }
             }
             other => Err(Error::MediaType(other.to_owned())),
@@ -235,10 +238,10 @@ impl Import<'_> {
     }
 
     fn find_docker(&self) -> Result<Vec<Found>, Error> {
-        let entries: Vec<DockerImage> =
+        let entries: Option<Vec<DockerImage>> =
             parse("manifest.json", &self.archive.document("manifest.json")?)?;
         let mut found = Vec::new();
-        for entry in entries {
+        for entry in entries.unwrap_or_default() {
             let config = self.archive.document(&entry.config)?;
             // The configuration is named by its digest, `<hex>.json` or `blobs/sha256/<hex>`.
             let stem = entry.config.trim_end_matches(".json");
@@ -258,7 +261,7 @@ impl Import<'_> {
             });
         }
         if found.is_empty() {
-            return Err(Error::NotAnImage("manifest.json names no image".to_owned()));
+            return Err(Error::Empty);
         }
         Ok(found)
     }
