@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown, symlink};
 use std::path::{Component, Path, PathBuf};
 
 use super::VolumeError;
@@ -21,6 +21,8 @@ pub(crate) struct File {
     pub(crate) data: Vec<u8>,
     /// Permission bits.
     pub(crate) mode: u32,
+    /// Who owns it, if not the node.
+    pub(crate) owner: Option<u32>,
 }
 
 /// Files by their path below the volume.
@@ -69,8 +71,12 @@ fn same(dir: &Path, payload: &Payload) -> bool {
     }
     payload.iter().all(|(path, file)| {
         let full = dir.join(path);
-        let mode = fs::metadata(&full).map(|m| m.permissions().mode() & 0o777);
-        mode.is_ok_and(|mode| mode & file.mode == file.mode & 0o777)
+        let as_wanted = |found: fs::Metadata| {
+            let mode = found.permissions().mode() & 0o777;
+            let owner = file.owner.is_none_or(|owner| found.uid() == owner);
+            owner && mode & file.mode == file.mode & 0o777
+        };
+        fs::metadata(&full).is_ok_and(as_wanted)
             && fs::read(&full).is_ok_and(|data| data == file.data)
     })
 }
@@ -126,7 +132,11 @@ fn write_file(path: &Path, file: &File) -> io::Result<()> {
         .open(path)?;
     handle.write_all(&file.data)?;
     // Not subject to the umask, unlike the mode of `open`.
-    handle.set_permissions(fs::Permissions::from_mode(file.mode & 0o777))
+    handle.set_permissions(fs::Permissions::from_mode(file.mode & 0o777))?;
+    match file.owner {
+        Some(owner) => fchown(&handle, Some(owner), None),
+        None => Ok(()),
+    }
 }
 
 /// Links for the names that there are, none for those that there were.
@@ -163,6 +173,7 @@ mod tests {
         let file = |data: &str| File {
             data: data.as_bytes().to_vec(),
             mode: 0o640,
+            owner: None,
         };
         files
             .iter()

@@ -164,6 +164,7 @@ fn file(data: Vec<u8>, mode: i32) -> File {
     File {
         data,
         mode: u32::try_from(mode).unwrap_or_default(),
+        owner: None,
     }
 }
 
@@ -219,14 +220,17 @@ async fn project(
             downward(maker, items, mode, payload)?;
         } else if let Some(source) = &source.service_account_token {
             let token = maker.tokens.get(maker.pod, source).await?;
+            let owner = ownership::user(maker.pod);
             // With a group the file becomes 0640 when the group gets it.
-            let grouped = ownership::group(maker.pod).is_some();
-            let mode = if grouped {
-                0o600
-            } else {
-                mode.unwrap_or(DEFAULT_MODE)
+            let mode = match owner.or(ownership::group(maker.pod)) {
+                Some(_) => 0o600,
+                None => mode.unwrap_or(DEFAULT_MODE),
             };
-            payload.insert(source.path.clone(), file(token.text.into_bytes(), mode));
+            let file = File {
+                owner,
+                ..file(token.text.into_bytes(), mode)
+            };
+            payload.insert(source.path.clone(), file);
             made.renew_at = Some(match made.renew_at {
                 Some(time) => time.min(token.renew_at),
                 None => token.renew_at,

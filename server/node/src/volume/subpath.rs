@@ -6,6 +6,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
@@ -48,20 +49,31 @@ fn open_below(root: &OwnedFd, relative: &Path) -> nix::Result<OwnedFd> {
     openat2(root, relative, how)
 }
 
-/// Makes the folders that are missing, each in its parent's descriptor.
+/// Makes the folders that are missing, each in its parent's descriptor. The last one gets the volume's own mode,
+/// whatever the umask: who may write to the volume may write to its part.
 fn make_below(root: &OwnedFd, relative: &Path) -> io::Result<OwnedFd> {
+    let mode = Mode::from_bits_truncate(fstat(root)?.st_mode);
     let mut done = PathBuf::new();
     let mut parent = open_below(root, Path::new("."))?;
+    let mut made = false;
     for part in relative.components() {
         let Component::Normal(name) = part else {
             continue;
         };
         done.push(name);
-        match mkdirat(&parent, name, Mode::from_bits_truncate(0o750)) {
-            Err(error) if error != nix::errno::Errno::EEXIST => return Err(error.into()),
-            _ => {}
+        match mkdirat(&parent, name, mode) {
+            Err(nix::errno::Errno::EEXIST) => made = false,
+            other => {
+                other?;
+                made = true;
+            }
         }
         parent = open_below(root, &done)?;
+    }
+    if made {
+        // What is opened with O_PATH can't be changed, except through its name below /proc.
+        let path = PathBuf::from(format!("/proc/self/fd/{}", parent.as_raw_fd()));
+        fs::set_permissions(path, fs::Permissions::from_mode(mode.bits()))?;
     }
     Ok(parent)
 }
@@ -104,6 +116,27 @@ mod tests {
             assert!(open(volume, Path::new(path)).is_ok(), "{path}");
         }
         assert!(volume.join("made/now").is_dir());
+    }
+
+    #[test]
+    fn a_folder_that_is_made_has_the_mode_of_its_volume() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let volume = dir.path();
+        let mode = |path: &str| {
+            let found = fs::metadata(volume.join(path)).expect("made");
+            found.permissions().mode() & 0o7777
+        };
+        for (wanted, path) in [(0o777, "logs"), (0o2777, "a/b"), (0o750, "c")] {
+            let permissions = fs::Permissions::from_mode(wanted);
+            fs::set_permissions(volume, permissions).expect("changed");
+            open(volume, Path::new(path)).expect("made");
+            assert_eq!(mode(path), wanted, "{path}");
+        }
+        // What is there already stays as it is.
+        let permissions = fs::Permissions::from_mode(0o700);
+        fs::set_permissions(volume.join("logs"), permissions).expect("changed");
+        open(volume, Path::new("logs")).expect("there");
+        assert_eq!(mode("logs"), 0o700);
     }
 
     #[test]
