@@ -14,6 +14,7 @@ use crate::pod::spec;
 
 pub(crate) mod conditions;
 mod containers;
+mod messages;
 mod phase;
 pub(crate) mod publish;
 pub(crate) mod qos;
@@ -66,6 +67,7 @@ pub(crate) fn compute(view: &View<'_>) -> PodStatus {
         container_statuses: some(containers::of_containers(view)),
         ..PodStatus::default()
     };
+    messages::shorten(pod, &mut status);
     set_addresses(view, &mut status);
     set_phase(view, &mut status);
     status.conditions = Some(conditions::compute(view, &status));
