@@ -18,7 +18,7 @@ pub(crate) enum Command {
     /// Runs a cluster: API server, store, controllers, scheduler and, on this machine, a worker
     Server(Box<ServerFlags>),
     /// Runs a worker that joins a cluster on another machine
-    Worker(WorkerFlags),
+    Worker(Box<WorkerFlags>),
     /// Imports, lists and removes the images that this machine's worker runs
     #[command(subcommand)]
     Images(ImagesCommand),
@@ -54,6 +54,9 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// kubeadm's default.
+const SERVICES: &str = "10.96.0.0/12";
+
 #[derive(Clone, Debug, Flags)]
 #[command(args_override_self = true)]
 pub(crate) struct ServerFlags {
@@ -83,7 +86,7 @@ pub(crate) struct ServerFlags {
     #[arg(long, value_name = "MODE", default_value = "Node,RBAC", value_parser = ["Node,RBAC", "RBAC"])]
     pub(crate) authorization_mode: String,
     /// The range that Services get their addresses from
-    #[arg(long, value_name = "CIDR", default_value = "10.96.0.0/12")]
+    #[arg(long, value_name = "CIDR", default_value = SERVICES)]
     pub(crate) service_cluster_ip_range: String,
     /// How long Events are kept
     #[arg(long, value_name = "DURATION", default_value = "1h")]
@@ -140,6 +143,9 @@ pub(crate) struct WorkerFlags {
     /// The certificate authority of the cluster (PEM), the server's DATA-DIR/pki/ca.crt
     #[arg(long, value_name = "FILE")]
     pub(crate) certificate_authority: PathBuf,
+    /// The range that Services get their addresses from, as the server has it
+    #[arg(long, value_name = "CIDR", default_value = SERVICES)]
+    pub(crate) service_cluster_ip_range: String,
     #[command(flatten)]
     pub(crate) node: NodeFlags,
 }

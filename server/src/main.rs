@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     };
     let outcome = match Args::parse_from(words).command {
         Command::Server(flags) => server::run(*flags).map_err(|e| e.to_string()),
-        Command::Worker(flags) => worker::run(flags).map_err(|e| e.to_string()),
+        Command::Worker(flags) => worker::run(*flags).map_err(|e| e.to_string()),
         Command::Images(command) => images::run(command).map_err(|e| e.to_string()),
         Command::Stop(flags) => stop::run(&flags).map_err(|e| e.to_string()),
     };

@@ -8,7 +8,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::future::Future;
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +27,14 @@ use crate::{logging, signals, worker};
 const GRACE: Duration = Duration::from_secs(10);
 /// How long another process may take to let go of a data directory.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+/// The names of the API server's Service, which its certificate is valid for.
+const SERVICE_NAMES: [&str; 5] = [
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+    "localhost",
+];
 
 /// Why a server can't start or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -73,10 +81,11 @@ async fn serve(flags: ServerFlags, begin: Instant) -> Result<(), Error> {
     let data_dir = &flags.directories.data_dir;
     make_private(data_dir)?;
     let _lock = lock(data_dir)?;
+    let service = worker::service_address(&flags.service_cluster_ip_range)?;
     let pki = Arc::new(Pki::open(
         &data_dir.join("pki"),
-        &[],
-        &[flags.bind_address],
+        &SERVICE_NAMES.map(str::to_owned),
+        &serving_addresses(&flags, service),
     )?);
     let store = Arc::new(store::redb::Redb::open(
         &data_dir.join("store"),
@@ -101,7 +110,7 @@ async fn serve(flags: ServerFlags, begin: Instant) -> Result<(), Error> {
             &flags.directories,
             &flags.node,
             pki.ca_pem(),
-            Some(server.address()),
+            Some(api_server(server.address(), service)),
         )?;
         let user = UserInfo::component(&format!("system:node:{}", node.name), &[NODES]);
         parts.start(
@@ -284,14 +293,47 @@ fn write_kubeconfig(path: PathBuf, text: &str) -> Result<(), Error> {
         .map_err(|e| Error::Kubeconfig(path, e))
 }
 
+/// The addresses that the server is reached under: its own, this machine's, and that of its Service.
+fn serving_addresses(flags: &ServerFlags, service: Ipv4Addr) -> Vec<IpAddr> {
+    let mut addresses = vec![service.into(), Ipv4Addr::LOCALHOST.into()];
+    if flags.bind_address.is_unspecified() {
+        let any = SocketAddr::new(flags.bind_address, 0);
+        addresses.push(reachable(any).ip());
+        let own = flags.node.node_ip;
+        addresses.push(own.unwrap_or_else(worker::outgoing_address));
+    } else {
+        addresses.push(flags.bind_address);
+    }
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}
+
+/// The server as the node in this process knows it.
+fn api_server(listening: SocketAddr, service: Ipv4Addr) -> node::ApiServer {
+    let own = reachable(listening);
+    let address = match listening.ip() {
+        IpAddr::V4(address) => Some(address),
+        // Such a listener takes IPv4 as well.
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Some(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => None,
+    };
+    node::ApiServer {
+        host: own.ip().to_string(),
+        port: own.port(),
+        address,
+        service,
+    }
+}
+
 /// Where a client on this machine reaches a listener, also one that listens everywhere.
 fn reachable(address: SocketAddr) -> SocketAddr {
     if !address.ip().is_unspecified() {
         return address;
     }
     let loopback: IpAddr = match address {
-        SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-        SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     };
     SocketAddr::new(loopback, address.port())
 }

@@ -28,6 +28,10 @@ pub(crate) enum Error {
     Client(#[from] client::Error),
     #[error("can't make {0} absolute: {1}")]
     Path(PathBuf, io::Error),
+    #[error(
+        "invalid --service-cluster-ip-range {0:?}: an IPv4 range such as 10.96.0.0/12 is expected"
+    )]
+    ServiceRange(String),
     #[error("can't start the runtime: {0}")]
     Runtime(io::Error),
     #[error("can't wait for signals: {0}")]
@@ -44,7 +48,7 @@ pub(crate) fn run(flags: WorkerFlags) -> Result<(), Error> {
         &flags.directories,
         &flags.node,
         &ca,
-        socket_address(&flags.server),
+        api_server(&flags.server, &flags.service_cluster_ip_range)?,
     )?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -91,7 +95,7 @@ pub(crate) fn node_config(
     directories: &Directories,
     flags: &NodeFlags,
     client_ca_pem: &str,
-    api_server: Option<SocketAddr>,
+    api_server: Option<node::ApiServer>,
 ) -> Result<node::Config, Error> {
     if !nix::unistd::geteuid().is_root() {
         return Err(Error::Root);
@@ -127,7 +131,7 @@ fn hostname() -> Result<String, Error> {
 
 /// The address that traffic to elsewhere leaves from. Nothing is sent: a UDP connect only looks up
 /// the route to an address reserved for documentation (RFC 5737).
-fn outgoing_address() -> IpAddr {
+pub(crate) fn outgoing_address() -> IpAddr {
     let route = || {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
@@ -139,13 +143,42 @@ fn outgoing_address() -> IpAddr {
 }
 
 /// Where containers find the server that a URL names.
-fn socket_address(url: &str) -> Option<SocketAddr> {
-    let authority = url.strip_prefix("https://")?.split('/').next()?;
-    let with_port = match authority.rsplit_once(':') {
-        Some((_, port)) if port.parse::<u16>().is_ok() => authority.to_owned(),
-        _ => format!("{authority}:443"),
+fn api_server(url: &str, service_range: &str) -> Result<Option<node::ApiServer>, Error> {
+    let service = service_address(service_range)?;
+    let authority = url.strip_prefix("https://").unwrap_or_default();
+    let authority = authority.split('/').next().unwrap_or_default();
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()),
+        _ => (authority, Some(443)),
     };
-    with_port.to_socket_addrs().ok()?.next()
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let Some(port) = port.filter(|_| !host.is_empty()) else {
+        return Ok(None);
+    };
+    let found = (host, port).to_socket_addrs();
+    let address = found.into_iter().flatten().find_map(|found| match found {
+        SocketAddr::V4(found) => Some(*found.ip()),
+        SocketAddr::V6(_) => None,
+    });
+    if address.is_none() {
+        tracing::warn!(host, "no IPv4 address: pods can't reach the API server");
+    }
+    Ok(Some(node::ApiServer {
+        host: host.to_owned(),
+        port,
+        address,
+        service,
+    }))
+}
+
+/// The address of the Service `kubernetes`: the first of the range that Services get theirs from.
+pub(crate) fn service_address(range: &str) -> Result<Ipv4Addr, Error> {
+    let mut ranges = range.split(',');
+    let first = ranges.find_map(|range| range.trim().parse::<node::network::Cidr>().ok());
+    match first {
+        Some(range) => Ok(range.gateway()),
+        None => Err(Error::ServiceRange(range.to_owned())),
+    }
 }
 
 /// A /24 of 10.128.0.0/10 that depends on the run directory, so that clusters of one machine differ.
@@ -157,4 +190,36 @@ fn pod_cidr(run_dir: &Path) -> String {
     }
     let [_, _, second, third] = (hash ^ (hash >> 16)).to_be_bytes();
     format!("10.{}.{third}.0/24", 128 + second % 64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_servers_url_tells_host_port_and_address() {
+        let told = |url| {
+            let server = api_server(url, "10.96.0.0/12").expect("a range")?;
+            Some((server.host, server.port, server.address))
+        };
+        let loopback = Some(Ipv4Addr::LOCALHOST);
+        let named = |host: &str, port, address| Some((host.to_owned(), port, address));
+        assert_eq!(
+            told("https://127.0.0.1:6443/x"),
+            named("127.0.0.1", 6443, loopback)
+        );
+        assert_eq!(told("https://127.0.0.1"), named("127.0.0.1", 443, loopback));
+        assert_eq!(told("https://[::1]:7"), named("::1", 7, None));
+        assert_eq!(told("https://[::1]"), named("::1", 443, None));
+        assert_eq!(told("nonsense"), None);
+    }
+
+    #[test]
+    fn the_first_address_of_the_range_is_the_api_servers() {
+        for range in ["10.96.0.0/12", "fd00::/108,10.96.0.0/16"] {
+            let address = service_address(range).expect("a range");
+            assert_eq!(address, Ipv4Addr::new(10, 96, 0, 1));
+        }
+        assert!(service_address("10.96.0.0").is_err());
+    }
 }

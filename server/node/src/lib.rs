@@ -10,6 +10,7 @@
 //! ```
 
 mod agent;
+mod api_server;
 mod clock;
 mod env;
 mod events;
@@ -31,12 +32,13 @@ mod streaming;
 mod testing;
 mod volume;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use client::Shutdown;
 
+pub use api_server::ApiServer;
 pub use registration::eviction::Thresholds;
 
 use clock::Clock;
@@ -72,8 +74,8 @@ pub struct Config {
     pub max_pods: u32,
     /// When the node counts as short of memory, disk or processes, and takes no more pods.
     pub eviction_hard: Thresholds,
-    /// Where containers find the API server: `KUBERNETES_SERVICE_HOST` and `_PORT`.
-    pub api_server: Option<SocketAddr>,
+    /// Where containers find the API server.
+    pub api_server: Option<ApiServer>,
 }
 
 /// Why a node can't run.
@@ -98,7 +100,8 @@ pub enum Error {
     },
 }
 
-/// Runs a node until `shutdown`. Its pods go on without it, and the next start finds them.
+/// Runs a node until `shutdown`. Its pods go on without it, and the next start finds them; without any, nothing of the
+/// node stays on the machine but its data.
 ///
 /// # Errors
 /// What keeps the node from working on this machine. That the API server is away is no error.
@@ -107,14 +110,23 @@ pub async fn run(config: Config, client: kube::Client, shutdown: Shutdown) -> Re
         run_dir: config.run_dir.clone(),
         data_dir: config.data_dir.clone(),
         pod_cidr: config.pod_cidr.clone(),
+        api_service: config.api_server.as_ref().and_then(ApiServer::service),
         node_address: config.address,
         program: None,
     };
-    let opened = tokio::task::spawn_blocking(move || runtime::Local::open(options)).await;
-    // The task is not aborted, so it has panicked if it did not end; the panic goes on here.
-    let runtime = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+    let runtime = Arc::new(blocking(move || runtime::Local::open(options)).await?);
     let images = Arc::new(runtime.images().clone());
-    run_on(config, client, Arc::new(runtime), images, shutdown).await
+    let ran = run_on(config, client, runtime.clone(), images, shutdown).await;
+    let closed = blocking(move || runtime.close()).await;
+    ran?;
+    Ok(closed?)
+}
+
+/// Runs what blocks, off the async threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let done = tokio::task::spawn_blocking(work).await;
+    // The task is not aborted, so it has panicked if it did not end; the panic goes on here.
+    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
 /// Runs a node on a given runtime until `shutdown`. Its pods go on without it.
@@ -171,7 +183,7 @@ async fn run_on(
         address: config.address,
         allocatable: allocatable(&facts, &config.eviction_hard),
         memory: facts.memory,
-        services: services(config.api_server),
+        api_server: config.api_server,
     });
     let stopped = client::stopped(&shutdown);
     let node = tokio::select! {
@@ -201,17 +213,4 @@ fn allocatable(facts: &Facts, thresholds: &Thresholds) -> Allocatable {
         memory: rest.memory,
         ephemeral_storage: rest.storage,
     }
-}
-
-/// The variables under which client libraries look for the API server.
-fn services(server: Option<SocketAddr>) -> Vec<(String, String)> {
-    let Some(server) = server else {
-        return Vec::new();
-    };
-    let variable = |name: &str, value: String| (name.to_owned(), value);
-    vec![
-        variable("KUBERNETES_SERVICE_HOST", server.ip().to_string()),
-        variable("KUBERNETES_SERVICE_PORT", server.port().to_string()),
-        variable("KUBERNETES_SERVICE_PORT_HTTPS", server.port().to_string()),
-    ]
 }

@@ -51,7 +51,7 @@ fn start(before: Option<Node>) -> Node {
         address: std::net::IpAddr::from([192, 0, 2, 1]),
         allocatable: Allocatable::default(),
         memory: 1 << 30,
-        services: Vec::new(),
+        api_server: None,
     });
     let node = ("n".to_owned(), "node-uid".to_owned());
     let (agent, gone) = Agent::new(shared, node, Some(statics), Directory::default(), shutdown);

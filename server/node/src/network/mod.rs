@@ -8,12 +8,14 @@
 //!
 //! Names carry a hash of the cluster's run directory, so several clusters on one machine keep apart and each can
 //! be removed as a whole. Pods reach each other over the bridge, the node reaches them because the bridge has an
-//! address of their network, and what leaves for elsewhere is masqueraded by a table of this cluster's own.
+//! address of their network, and what leaves for elsewhere is masqueraded by a table of this cluster's own. The same
+//! table leads the first address of the Services' range to the API server.
 //! Addresses are files below `<run_dir>/network/addresses`, so a restarted agent gives none away twice.
 
 mod address;
 mod message;
 mod nat;
+mod nft;
 mod route;
 
 use std::net::Ipv4Addr;
@@ -23,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use address::{Addresses, Cidr};
+pub use nat::ApiService;
 pub(crate) use route::Route;
 
 /// What can go wrong with the network.
@@ -73,8 +76,8 @@ pub(crate) struct Attachment {
 }
 
 impl Network {
-    /// Makes the bridge, forwarding and masquerading, or takes over what is there from before.
-    pub fn open(run_dir: &Path, cidr: &str) -> Result<Self, Error> {
+    /// Makes the bridge, forwarding, masquerading and the way to the API server, or takes over what is there from before.
+    pub fn open(run_dir: &Path, cidr: &str, api: Option<&ApiService>) -> Result<Self, Error> {
         let name = bridge_name(run_dir);
         let cidr: Cidr = cidr.parse()?;
         let mut route = Route::open()?;
@@ -86,7 +89,7 @@ impl Network {
         route.set_up(index)?;
         let forward = "/proc/sys/net/ipv4/ip_forward";
         std::fs::write(forward, "1").map_err(Error::netlink(format!("write {forward}")))?;
-        nat::install(&name, &cidr)?;
+        nat::install(&name, &cidr, api)?;
         let addresses = Addresses::open(run_dir.join("network/addresses"), cidr)?;
         Ok(Self {
             name,

@@ -1,154 +1,119 @@
-//! Masquerading, in an nf_tables table of the cluster's own:
+//! Addresses that change on their way, in an nf_tables table of the cluster's own:
 //!
 //! ```text
 //! table ip ctl-<hash> {
+//!     chain prerouting {
+//!         type nat hook prerouting priority dstnat; policy accept;
+//!         iifname <bridge> ip daddr <service> tcp dport <port> dnat to <API server>
+//!     }
 //!     chain postrouting {
 //!         type nat hook postrouting priority srcnat; policy accept;
 //!         ip saddr <pods> ip daddr != <pods> masquerade
 //!     }
+//!     chain input {
+//!         type filter hook input priority filter; policy accept;
+//!         iifname <bridge> ip saddr 127.0.0.0/8 drop
+//!         iifname <bridge> ip daddr 127.0.0.0/8 ct status ! dnat drop
+//!     }
 //! }
 //! ```
+//!
+//! The last chain is there only where the API server listens on loopback alone. Then pods have to get to a loopback
+//! address of the node, and the kernel allows that for a whole interface (`route_localnet`); what else listens on
+//! loopback stays out of their reach (as CVE-2020-8558 was about).
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
-use super::message::{Message, Netlink};
+use super::nft::{Address, Chain, Transaction};
 use super::{Cidr, Error};
 
-// linux/netfilter/nfnetlink.h and nf_tables.h.
-const SUBSYSTEM: u16 = 10;
-const BATCH_BEGIN: u16 = 0x10;
-const BATCH_END: u16 = 0x11;
-const NEW_TABLE: u16 = 0;
-const DELETE_TABLE: u16 = 2;
-const NEW_CHAIN: u16 = 3;
-const NEW_RULE: u16 = 6;
-const TABLE_NAME: u16 = 1;
-const CHAIN_TABLE: u16 = 1;
-const CHAIN_NAME: u16 = 3;
-const CHAIN_HOOK: u16 = 4;
-const CHAIN_POLICY: u16 = 5;
-const CHAIN_TYPE: u16 = 7;
-const HOOK_NUMBER: u16 = 1;
-const HOOK_PRIORITY: u16 = 2;
-const RULE_TABLE: u16 = 1;
-const RULE_CHAIN: u16 = 2;
-const RULE_EXPRESSIONS: u16 = 4;
-const LIST_ELEMENT: u16 = 1;
-const EXPRESSION_NAME: u16 = 1;
-const EXPRESSION_DATA: u16 = 2;
-const DATA_VALUE: u16 = 1;
-const REGISTER: u32 = 1;
-const POSTROUTING: u32 = 4;
-const SOURCE_NAT: u32 = 100;
-const ACCEPT: u32 = 1;
-const EQUAL: u32 = 0;
-const NOT_EQUAL: u32 = 1;
-/// Where the addresses are in an IPv4 header.
-const SOURCE: u32 = 12;
-const DESTINATION: u32 = 16;
-const CHAIN: &str = "postrouting";
+// linux/netfilter.h and netfilter_ipv4.h.
+const PREROUTING: Chain = Chain {
+    name: "prerouting",
+    kind: "nat",
+    hook: 0,
+    priority: -100,
+};
+const INPUT: Chain = Chain {
+    name: "input",
+    kind: "filter",
+    hook: 1,
+    priority: 0,
+};
+const POSTROUTING: Chain = Chain {
+    name: "postrouting",
+    kind: "nat",
+    hook: 4,
+    priority: 100,
+};
+
+/// An address that stands for the API server in pods' networks, and where the server is in truth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiService {
+    /// What pods connect to.
+    pub service: SocketAddrV4,
+    /// Where that leads. An unspecified address is the node itself.
+    pub server: SocketAddrV4,
+}
 
 /// Puts the table in place, replacing the one from before in the same transaction.
-pub(super) fn install(name: &str, cidr: &Cidr) -> Result<(), Error> {
-    let transaction = vec![
-        table(NEW_TABLE, name),
-        table(DELETE_TABLE, name),
-        table(NEW_TABLE, name),
-        chain(name),
-        rule(name, cidr),
-    ];
-    commit(transaction).map_err(Error::netlink(format!("install table {name}")))
+pub(super) fn install(name: &str, cidr: &Cidr, api: Option<&ApiService>) -> Result<(), Error> {
+    let mut table = Transaction::replacing(name);
+    table.chain(&POSTROUTING);
+    table.rule(&POSTROUTING, |rule| {
+        rule.inside(Address::Source, cidr)
+            .outside(Address::Destination, cidr)
+            .masquerade();
+    });
+    let mut loopback = false;
+    if let Some(ApiService { service, server }) = api {
+        let server_address = match *server.ip() {
+            Ipv4Addr::UNSPECIFIED => cidr.gateway(),
+            address => address,
+        };
+        loopback = server_address.is_loopback();
+        table.chain(&PREROUTING);
+        table.rule(&PREROUTING, |rule| {
+            rule.entering_by(name)
+                .to(*service.ip(), service.port())
+                .send_to(server_address, server.port());
+        });
+    }
+    if loopback {
+        table.chain(&INPUT);
+        table.rule(&INPUT, |rule| {
+            rule.entering_by(name).loopback(Address::Source).drop();
+        });
+        table.rule(&INPUT, |rule| {
+            rule.entering_by(name)
+                .loopback(Address::Destination)
+                .of_unchanged_destination()
+                .drop();
+        });
+    }
+    // The way to loopback is closed before its guard goes, and opened after the guard is there.
+    if !loopback {
+        allow_loopback(name, false)?;
+    }
+    table
+        .commit()
+        .map_err(Error::netlink(format!("install table {name}")))?;
+    if loopback {
+        allow_loopback(name, true)?;
+    }
+    Ok(())
+}
+
+/// Whether what comes in by an interface may be led to a loopback address.
+fn allow_loopback(interface: &str, allowed: bool) -> Result<(), Error> {
+    let path = format!("/proc/sys/net/ipv4/conf/{interface}/route_localnet");
+    std::fs::write(&path, if allowed { "1" } else { "0" })
+        .map_err(Error::netlink(format!("write {path}")))
 }
 
 /// Removes the table; it need not be there.
 pub(super) fn remove(name: &str) -> Result<(), Error> {
-    // Making it first lets the deletion succeed either way.
-    commit(vec![table(NEW_TABLE, name), table(DELETE_TABLE, name)])
+    Transaction::removing(name)
+        .commit()
         .map_err(Error::netlink(format!("remove table {name}")))
-}
-
-fn commit(transaction: Vec<Message>) -> std::io::Result<()> {
-    let edge = |kind| {
-        let mut fixed = [0; 4];
-        fixed[2..4].copy_from_slice(&SUBSYSTEM.to_be_bytes());
-        Message::new(kind, 0, &fixed)
-    };
-    let count = transaction.len();
-    let mut messages = vec![edge(BATCH_BEGIN)];
-    messages.extend(transaction);
-    messages.push(edge(BATCH_END));
-    Netlink::open(libc::NETLINK_NETFILTER)?.batch(messages, |place| (1..=count).contains(&place))
-}
-
-fn message(kind: u16) -> Message {
-    // struct nfgenmsg: family, version, resource.
-    let fixed = [libc::NFPROTO_IPV4 as u8, 0, 0, 0];
-    Message::new(SUBSYSTEM << 8 | kind, libc::NLM_F_CREATE as u16, &fixed)
-}
-
-fn table(kind: u16, name: &str) -> Message {
-    let mut message = message(kind);
-    message.text(TABLE_NAME, name);
-    message
-}
-
-fn chain(table: &str) -> Message {
-    let mut message = message(NEW_CHAIN);
-    message
-        .text(CHAIN_TABLE, table)
-        .text(CHAIN_NAME, CHAIN)
-        .nested(CHAIN_HOOK, &[], |hook| {
-            hook.big(HOOK_NUMBER, POSTROUTING)
-                .big(HOOK_PRIORITY, SOURCE_NAT);
-        })
-        .big(CHAIN_POLICY, ACCEPT)
-        .text(CHAIN_TYPE, "nat");
-    message
-}
-
-fn rule(table: &str, cidr: &Cidr) -> Message {
-    let mut message = message(NEW_RULE);
-    message
-        .text(RULE_TABLE, table)
-        .text(RULE_CHAIN, CHAIN)
-        .nested(RULE_EXPRESSIONS, &[], |list| {
-            matches(list, SOURCE, EQUAL, cidr);
-            matches(list, DESTINATION, NOT_EQUAL, cidr);
-            expression(list, "masq", |_| {});
-        });
-    message
-}
-
-fn expression(list: &mut Message, name: &str, fill: impl FnOnce(&mut Message)) {
-    list.nested(LIST_ELEMENT, &[], |element| {
-        element
-            .text(EXPRESSION_NAME, name)
-            .nested(EXPRESSION_DATA, &[], fill);
-    });
-}
-
-/// Loads an address, masks it, compares it with the range.
-fn matches(list: &mut Message, offset: u32, operator: u32, cidr: &Cidr) {
-    const NETWORK_HEADER: u32 = 1;
-    let data = |message: &mut Message, kind: u16, address: Ipv4Addr| {
-        message.nested(kind, &[], |data| {
-            data.attribute(DATA_VALUE, &address.octets());
-        });
-    };
-    expression(list, "payload", |payload| {
-        payload
-            .big(1, REGISTER)
-            .big(2, NETWORK_HEADER)
-            .big(3, offset)
-            .big(4, 4);
-    });
-    expression(list, "bitwise", |bitwise| {
-        bitwise.big(1, REGISTER).big(2, REGISTER).big(3, 4);
-        data(bitwise, 4, cidr.mask());
-        data(bitwise, 5, Ipv4Addr::UNSPECIFIED);
-    });
-    expression(list, "cmp", |compare| {
-        compare.big(1, REGISTER).big(2, operator);
-        data(compare, 3, cidr.network());
-    });
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Pod;
 use parking_lot::Mutex;
 
+use crate::api_server::ApiServer;
 use crate::clock::Clock;
 use crate::env::resource::Allocatable;
 use crate::events::Events;
@@ -57,8 +58,8 @@ pub(crate) struct Shared {
     pub(crate) allocatable: Allocatable,
     /// The node's memory in bytes.
     pub(crate) memory: i64,
-    /// Variables that every container gets: how to reach the API server.
-    pub(crate) services: Vec<(String, String)>,
+    /// Where containers find the API server.
+    pub(crate) api_server: Option<ApiServer>,
 }
 
 /// What the effects of one worker share.

@@ -122,12 +122,14 @@ async fn specification(
 ) -> Result<ContainerSpec, Failure> {
     let shared = &context.shared;
     let addresses = context.addresses();
+    let server = shared.api_server.as_ref();
+    let services = server.map_or_else(Vec::new, |server| server.variables(spec::host_network(pod)));
     let env_context = env::Context {
         pod,
         addresses: &addresses,
         node: shared.address,
         allocatable: shared.allocatable,
-        services: &shared.services,
+        services: &services,
     };
     let config_error = |message: String| missing("CreateContainerConfigError", message);
     let mut env = env::make(&env_context, container, &shared.objects)

@@ -27,6 +27,9 @@ pub enum Error {
     /// The pod's network could not be made.
     #[error("pod network: {0}")]
     Network(String),
+    /// The runtime has been taken down.
+    #[error("this node is stopping")]
+    Closed,
     /// The pod's shim does not answer.
     #[error("shim of pod {uid}: {reason}")]
     Shim {

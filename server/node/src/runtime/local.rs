@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::local_pod::LocalPod;
 use super::{Error, Pod, PodSandbox, Runtime, teardown};
 use crate::image::Images;
-use crate::network::Network;
+use crate::network::{ApiService, Network};
 use crate::shim::protocol::{self, SETUP, Setup};
 use crate::shim::{READY, pod_folder};
 
@@ -27,6 +27,8 @@ pub struct Options {
     pub data_dir: PathBuf,
     /// The pods' addresses on this node, e.g. `10.244.0.0/24`.
     pub pod_cidr: String,
+    /// What stands for the API server in the pods' networks, if anything does.
+    pub api_service: Option<ApiService>,
     /// The node's own address, which pods with the host's network have.
     pub node_address: IpAddr,
     /// The program that is executed as `<program> shim --state DIR`; this one unless given.
@@ -46,6 +48,8 @@ pub(super) struct Shared {
     /// Where the program is mounted read-only.
     program: PathBuf,
     pods: Mutex<HashMap<String, Arc<LocalPod>>>,
+    /// Set when the runtime was taken down. Pods are made under a reader's lock.
+    closed: RwLock<bool>,
 }
 
 impl Local {
@@ -57,8 +61,12 @@ impl Local {
         make(&options.run_dir.join("pods"))?;
         make(&options.data_dir.join("containers"))?;
         let images = Images::open(options.data_dir.join("images"))?;
-        let network = Network::open(&options.run_dir, &options.pod_cidr)
-            .map_err(|error| Error::Network(error.to_string()))?;
+        let network = Network::open(
+            &options.run_dir,
+            &options.pod_cidr,
+            options.api_service.as_ref(),
+        )
+        .map_err(|error| Error::Network(error.to_string()))?;
         let program = match &options.program {
             Some(program) => program.clone(),
             None => std::env::current_exe().map_err(Error::io("find this program"))?,
@@ -70,6 +78,7 @@ impl Local {
             network,
             program,
             pods: Mutex::new(HashMap::new()),
+            closed: RwLock::new(false),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -79,6 +88,14 @@ impl Local {
     /// The images that containers are made from.
     pub fn images(&self) -> &Images {
         &self.shared.images
+    }
+
+    /// Takes down what was made for pods, if there is none: mounts, network, control groups. Idempotent; blocks.
+    ///
+    /// Otherwise everything stays as it is: the pods go on, and the next runtime takes them over. After this no pod is
+    /// made any more.
+    pub fn close(&self) -> Result<(), Error> {
+        self.shared.close()
     }
 }
 
@@ -146,8 +163,27 @@ impl Shared {
         self.pods.lock().remove(uid);
     }
 
+    fn close(&self) -> Result<(), Error> {
+        let mut closed = self.closed.write();
+        *closed = true;
+        let pods = self.options.run_dir.join("pods");
+        let none = match std::fs::read_dir(pods) {
+            Ok(mut pods) => pods.next().is_none(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+            Err(error) => return Err(Error::io("list the pods")(error)),
+        };
+        if none {
+            teardown(&self.options.run_dir)?;
+        }
+        Ok(())
+    }
+
     /// Makes a pod up to the point where its shim says that it is ready.
     fn make(&self, sandbox: PodSandbox) -> Result<Setup, Error> {
+        let closed = self.closed.read();
+        if *closed {
+            return Err(Error::Closed);
+        }
         let folder = pod_folder(&self.options.run_dir, &sandbox.uid);
         if folder.exists() {
             // Nobody knows of it any more: what a crash left.

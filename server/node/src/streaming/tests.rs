@@ -120,7 +120,7 @@ fn shared(dir: &std::path::Path, runtime: &FakeRuntime) -> Arc<Shared> {
         address: IpAddr::from([127, 0, 0, 1]),
         allocatable: Allocatable::default(),
         memory: 0,
-        services: Vec::new(),
+        api_server: None,
     })
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use node::image::Images;
+use node::network::ApiService;
 use node::runtime::{
     Container, ContainerSpec, Exit, Local, Options, Phase, Pod, PodSandbox, Runtime, teardown,
 };
@@ -33,6 +34,11 @@ pub(crate) struct Machine {
 impl Machine {
     /// `None`, and a word about it, where this machine can't run containers.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(None)
+    }
+
+    /// With a way for pods to an API server.
+    pub(crate) fn start_with(api_service: Option<ApiService>) -> Option<Self> {
         let root = nix::unistd::geteuid().is_root();
         let groups = Path::new("/sys/fs/cgroup")
             .read_dir()
@@ -49,6 +55,7 @@ impl Machine {
             data_dir: folder.path().join("data"),
             // Other runs of these tests may be at work at the same time.
             pod_cidr: format!("10.{}.{}.0/24", 130 + std::process::id() % 100, number),
+            api_service,
             node_address: IpAddr::from([127, 0, 0, 1]),
             program: Some(env!("CARGO_BIN_EXE_node-shim").into()),
         };

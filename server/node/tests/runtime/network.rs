@@ -1,7 +1,9 @@
 //! The pods' network.
 
-use std::io::Read;
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+
+use node::network::ApiService;
 
 use crate::harness::{Machine, logged};
 
@@ -77,6 +79,33 @@ async fn the_pods_sysctls_are_its_own() {
         .await;
     assert_eq!(value, "77\n");
     assert_ne!(std::fs::read_to_string(&path).expect("readable"), "77\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_of_the_api_server_leads_to_it_wherever_it_listens() {
+    let service = "10.96.0.1:443".parse().expect("an address");
+    for host in [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED] {
+        let listener = TcpListener::bind((host, 0)).expect("bound");
+        let port = listener.local_addr().expect("an address").port();
+        let api = ApiService {
+            service,
+            server: SocketAddrV4::new(host, port),
+        };
+        let Some(machine) = Machine::start_with(Some(api)) else {
+            return;
+        };
+        let served = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            stream.write_all(b"the server").expect("written");
+        });
+        let pod = machine.pod().await;
+        let fetch = machine.spec("fetch", &["fetch", "10.96.0.1:443"]);
+        let (answer, _) = machine.run(&pod, fetch).await;
+        assert_eq!(answer, "the server\n", "listening on {host}");
+        served.join().expect("no panic");
+        let other = machine.spec("other", &["fetch", "10.96.0.1:444"]);
+        assert_ne!(machine.run(&pod, other).await.1.code, 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -112,3 +112,41 @@ async fn making_a_pod_twice_gives_the_same_one() {
     until(&same, &id, |container| container.map(drop)).await;
     assert_eq!(pod.addresses(), same.addresses());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runtime_that_is_closed_leaves_nothing_unless_there_is_a_pod() {
+    let Some(mut machine) = Machine::start() else {
+        return;
+    };
+    let run_dir = machine.options.run_dir.clone();
+    let bridge = node::network::bridge_name(&run_dir);
+    let left = || {
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("mounts");
+        let mounted = mounts.contains(&*run_dir.to_string_lossy());
+        (
+            mounted,
+            std::path::Path::new("/sys/class/net")
+                .join(&bridge)
+                .exists(),
+        )
+    };
+    let pod = machine.pod().await;
+    machine.runtime.close().expect("closes");
+    assert_eq!(left(), (true, true), "a pod lives on");
+    let refused = machine.runtime.create_pod(machine.sandbox()).await;
+    assert!(matches!(
+        refused.map(drop),
+        Err(node::runtime::Error::Closed)
+    ));
+
+    machine.runtime = Local::open(machine.options.clone()).expect("opens again");
+    drop(pod);
+    for pod in machine.runtime.recover().await.expect("recovered") {
+        pod.remove().await.expect("removed");
+    }
+    machine.runtime.close().expect("closes");
+    assert_eq!(left(), (false, false));
+    let files = std::fs::read_dir(&run_dir).expect("readable");
+    assert_eq!(files.count(), 0);
+    machine.runtime.close().expect("closes again");
+}
