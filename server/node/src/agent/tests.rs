@@ -118,6 +118,10 @@ async fn a_pod_runs_is_reported_and_is_gone_after_its_deletion() {
     let node = start(None);
     node.put(one(json!({})));
     let pod = node.running().await;
+    assert_eq!(pod["status"]["containerStatuses"][0]["ready"], false);
+    // Without a probe it has to hold out for a moment.
+    let ready = |pod: &Value| condition(pod, "Ready")["status"] == "True";
+    let pod = node.until(ready).await;
     let status = &pod["status"];
     assert_eq!(status["podIP"], "10.0.0.2");
     assert_eq!(status["hostIP"], "192.0.2.1");

@@ -1,6 +1,6 @@
 //! What a pod's machine wants done next, and when it has to be asked again.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Container;
 
 use super::machine::{Action, End, Machine, Operation, Removal, Step, reported};
@@ -20,6 +20,10 @@ impl Decision {
     }
 }
 
+/// How long a container without any probe has to run until it counts as ready, so that one that ends at once never
+/// does. A kubelet looks once a second at what runs: on the average after this time.
+const MOMENT: SignedDuration = SignedDuration::from_millis(500);
+
 /// What the grace period never goes below, so that a container has a moment to end by itself.
 const LEAST_GRACE: i64 = 2;
 
@@ -28,6 +32,7 @@ impl Machine {
     pub(crate) fn decide(&mut self, now: Timestamp) -> Decision {
         let mut decision = Decision::default();
         self.forget_old_runs(&mut decision);
+        self.settle(now, &mut decision);
         self.look_for_end(now, &mut decision);
         if self.end.is_some() {
             self.stops.clear();
@@ -50,6 +55,27 @@ impl Machine {
                     id: run.id,
                     attempt: run.attempt,
                 });
+            }
+        }
+    }
+
+    /// Takes for ready what has no probe to say so and has run for a moment.
+    fn settle(&mut self, now: Timestamp, decision: &mut Decision) {
+        let pod = self.pod.clone();
+        let unprobed = |c: &&Container| c.readiness_probe.is_none() && c.startup_probe.is_none();
+        let lasting = |c: &&Container| !spec::is_init(&pod, &c.name) || spec::is_sidecar(c);
+        for container in spec::all_containers(&pod).filter(unprobed).filter(lasting) {
+            let run = self.observed.newest(&container.name);
+            let Some(since) = run.and_then(|run| run.running()) else {
+                continue;
+            };
+            let facts = self.facts.entry(container.name.clone()).or_default();
+            if facts.ready {
+                continue;
+            }
+            match since.saturating_add(MOMENT) {
+                Ok(due) if now < due => decision.wake_at(due),
+                _ => facts.ready = true,
             }
         }
     }

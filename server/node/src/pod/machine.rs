@@ -342,7 +342,9 @@ impl Machine {
             .and_then(|l| l.post_start.as_ref());
         facts.started = (container.startup_probe.is_none() && hook.is_none())
             || known.is_some_and(|status| status.started == Some(true));
-        facts.ready = container.readiness_probe.is_none() || known.is_some_and(|s| s.ready);
+        // A container without any probe is ready once it has held out for a moment: see `settle`.
+        let told = container.readiness_probe.is_none() && container.startup_probe.is_some();
+        facts.ready = told || known.is_some_and(|s| s.ready);
     }
 
     fn started(&mut self, name: &str) {

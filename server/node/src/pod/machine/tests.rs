@@ -365,9 +365,10 @@ fn a_pod_past_its_deadline_fails() {
     let mut pod = Pod::clone(&bench.machine.pod);
     pod.status.get_or_insert_default().start_time = Some(Time(bench.now));
     bench.tell(Input::Changed(Arc::new(pod)));
+    bench.pass(1);
     let decision = bench.machine.decide(bench.now);
-    assert_eq!(decision.wake, Some(after(bench.now, 60)));
-    bench.pass(60);
+    assert_eq!(decision.wake, Some(after(bench.now, 59)));
+    bench.pass(59);
     bench.stops("c");
     let (reason, message) = bench.machine.failure.clone().expect("a failure");
     assert_eq!(reason, "DeadlineExceeded");
@@ -435,4 +436,45 @@ fn an_adopted_container_keeps_its_id_its_count_and_its_readiness() {
     assert_eq!(bench.decide(), [Action::MakeVolumes]);
     bench.tell(Input::VolumesReady);
     assert_eq!(bench.decide(), []);
+}
+
+#[test]
+fn a_container_without_probes_is_ready_once_it_has_run_for_a_moment() {
+    let mut bench = Bench::new(simple("Always"));
+    bench.prepare();
+    bench.starts("c", 0);
+    let wake = bench
+        .machine
+        .decide(bench.now)
+        .wake
+        .expect("to be asked again");
+    assert!(!bench.machine.facts["c"].ready);
+    assert_eq!(wake.duration_since(bench.now).as_millis(), 500);
+    bench.now = wake;
+    assert_eq!(bench.machine.decide(bench.now).wake, None);
+    assert!(bench.machine.facts["c"].ready);
+    // The next run has to hold out again.
+    bench.ends("c", 1);
+    bench.starts("c", 1);
+    bench.decide();
+    assert!(!bench.machine.facts["c"].ready);
+}
+
+#[test]
+fn a_container_whose_startup_probe_succeeds_is_ready_at_once() {
+    let probe = json!({"exec": {"command": ["true"]}});
+    let mut bench = Bench::new(pod(json!({
+        "containers": [{"name": "c", "startupProbe": probe}],
+    })));
+    bench.prepare();
+    let id = bench.starts("c", 0);
+    assert!(!bench.machine.facts["c"].started);
+    bench.tell(Input::Probed {
+        container: "c".to_owned(),
+        id,
+        kind: Probe::Startup,
+        success: true,
+    });
+    bench.decide();
+    assert!(bench.machine.facts["c"].started && bench.machine.facts["c"].ready);
 }
