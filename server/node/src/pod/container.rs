@@ -38,7 +38,7 @@ pub(super) fn security(pod: &Pod, container: &Container, profiles: &Path) -> Sec
             .chain(all.fs_group)
             .filter_map(|group| id(Some(group)))
             .collect(),
-        run_as_non_root: own.run_as_non_root.or(all.run_as_non_root) == Some(true),
+        strict_groups: all.supplemental_groups_policy.as_deref() == Some("Strict"),
         privileged,
         read_only_root: own.read_only_root_filesystem.unwrap_or_default(),
         no_new_privileges: own.allow_privilege_escalation == Some(false),
@@ -54,10 +54,98 @@ pub(super) fn security(pod: &Pod, container: &Container, profiles: &Path) -> Sec
     }
 }
 
+/// Refuses a container that would run as root although it must not, or of which that can't be told.
+///
+/// # Errors
+/// The kubelet's words for it.
+pub(super) fn verify_non_root(
+    pod: &Pod,
+    container: &Container,
+    image_user: &str,
+) -> Result<(), String> {
+    let all = spec::spec(pod).security_context.as_ref();
+    let own = container.security_context.as_ref();
+    let non_root = own
+        .and_then(|own| own.run_as_non_root)
+        .or(all.and_then(|all| all.run_as_non_root));
+    if non_root != Some(true) {
+        return Ok(());
+    }
+    let user = own
+        .and_then(|own| own.run_as_user)
+        .or(all.and_then(|all| all.run_as_user));
+    let image_user = image_user.split(':').next().unwrap_or_default();
+    let why = match (user, image_user.parse::<i64>()) {
+        (Some(0), _) => "container's runAsUser breaks non-root policy".to_owned(),
+        (Some(_), _) => return Ok(()),
+        (None, Ok(0)) => ROOT_IMAGE.to_owned(),
+        (None, Ok(_)) => return Ok(()),
+        (None, Err(_)) if image_user.is_empty() => ROOT_IMAGE.to_owned(),
+        (None, Err(_)) => format!(
+            "container has runAsNonRoot and image has non-numeric user ({image_user}), \
+             cannot verify user is non-root"
+        ),
+    };
+    let (name, full_name) = (&container.name, spec::full_name(pod));
+    Err(format!("{why} (pod: \"{full_name}\", container: {name})"))
+}
+
+const ROOT_IMAGE: &str = "container has runAsNonRoot and image will run as root";
+
 fn seccomp(profile: &SeccompProfile, profiles: &Path) -> Seccomp {
     match (profile.type_.as_str(), &profile.localhost_profile) {
         ("RuntimeDefault", _) => Seccomp::RuntimeDefault,
         ("Localhost", Some(file)) => Seccomp::Localhost(profiles.join(file)),
         _ => Seccomp::Unconfined,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::{PodSecurityContext, SecurityContext};
+
+    use super::*;
+
+    #[test]
+    fn who_must_not_be_root_has_to_be_known_not_to_be() {
+        let root = Some("container has runAsNonRoot and image will run as root");
+        let named = Some(
+            "container has runAsNonRoot and image has non-numeric user (web), \
+             cannot verify user is non-root",
+        );
+        let told = Some("container's runAsUser breaks non-root policy");
+        for (all, own, user, image_user, expected) in [
+            (None, None, None, "", None),
+            (Some(true), None, None, "", root),
+            (Some(true), None, None, "0", root),
+            (Some(true), None, None, "0:5", root),
+            (Some(true), None, None, "7:0", None),
+            (None, Some(true), None, "web", named),
+            (None, Some(true), None, "web:web", named),
+            (Some(true), Some(false), None, "web", None),
+            (Some(true), None, Some(7), "web", None),
+            (Some(true), None, Some(0), "web", told),
+        ] {
+            let mut pod = Pod::default();
+            pod.metadata.name = Some("p".to_owned());
+            pod.metadata.namespace = Some("ns".to_owned());
+            pod.metadata.uid = Some("u".to_owned());
+            pod.spec.get_or_insert_default().security_context = Some(PodSecurityContext {
+                run_as_non_root: all,
+                run_as_user: user,
+                ..PodSecurityContext::default()
+            });
+            let container = Container {
+                name: "c".to_owned(),
+                security_context: Some(SecurityContext {
+                    run_as_non_root: own,
+                    ..SecurityContext::default()
+                }),
+                ..Container::default()
+            };
+            let refused = verify_non_root(&pod, &container, image_user).err();
+            let expected = expected.map(|why| format!("{why} (pod: \"p_ns(u)\", container: c)"));
+            assert_eq!(refused, expected);
+        }
     }
 }

@@ -13,17 +13,27 @@ const CLUSTER_DOMAIN: &str = "cluster.local";
 /// The kernel's limit for a hostname, without the final zero.
 const HOSTNAME_MAX: usize = 63;
 
+/// The kernel's limit for the name of a machine, where the full one is wanted.
+const FULL_NAME_MAX: usize = 64;
+
 /// What the runtime makes a pod from.
-pub(super) fn of(pod: &Pod) -> PodSandbox {
+///
+/// # Errors
+/// Why it can't, for the user: the name is too long.
+pub(super) fn of(pod: &Pod) -> Result<PodSandbox, String> {
     let spec = spec::spec(pod);
     let security = spec.security_context.clone().unwrap_or_default();
     let sysctls = security.sysctls.into_iter().flatten();
     let aliases = spec.host_aliases.iter().flatten();
     let (hostname, domain) = hostname(pod);
-    PodSandbox {
+    Ok(PodSandbox {
         uid: spec::uid(pod).to_owned(),
         name: spec::name(pod).to_owned(),
         namespace: spec::namespace(pod).to_owned(),
+        kernel_hostname: match spec::host_network(pod) {
+            true => node_hostname(),
+            false => kernel_hostname(pod)?,
+        },
         hostname,
         domain,
         host_network: spec::host_network(pod),
@@ -41,7 +51,7 @@ pub(super) fn of(pod: &Pod) -> PodSandbox {
             })
             .collect(),
         resources: resources::of_pod(pod),
-    }
+    })
 }
 
 /// The name inside the pod, and the domain after it.
@@ -56,6 +66,32 @@ pub(super) fn hostname(pod: &Pod) -> (String, Option<String>) {
     let domain = subdomain
         .map(|subdomain| format!("{subdomain}.{}.svc.{CLUSTER_DOMAIN}", spec::namespace(pod)));
     (cut(name), domain)
+}
+
+fn node_hostname() -> String {
+    let name = nix::unistd::gethostname().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// What `hostname` says inside: with `setHostnameAsFQDN` the full name, if there is a domain.
+///
+/// # Errors
+/// A full name that is too long: it can't be cut without becoming another one.
+pub(super) fn kernel_hostname(pod: &Pod) -> Result<String, String> {
+    let (name, domain) = hostname(pod);
+    let full = spec::spec(pod).set_hostname_as_fqdn == Some(true);
+    let Some(domain) = domain.filter(|_| full) else {
+        return Ok(name);
+    };
+    let name = format!("{name}.{domain}");
+    if name.len() > FULL_NAME_MAX {
+        return Err(format!(
+            "failed to construct FQDN from pod hostname and cluster domain, FQDN {name} is too long \
+             ({FULL_NAME_MAX} characters is the max, {} characters requested)",
+            name.len()
+        ));
+    }
+    Ok(name)
 }
 
 /// A longer name is cut, and does not end in what a name can't end in.
@@ -169,5 +205,29 @@ mod tests {
             Some("web.shop.svc.cluster.local".to_owned()),
         );
         assert_eq!(hostname(&pod), expected);
+        assert_eq!(kernel_hostname(&pod).as_deref(), Ok("web-0"));
+    }
+
+    #[test]
+    fn the_full_name_is_the_hosts_name_if_asked_for_and_short_enough() {
+        let mut pod = Pod::default();
+        pod.metadata.name = Some("p".to_owned());
+        pod.metadata.namespace = Some("shop".to_owned());
+        let spec = pod.spec.get_or_insert_default();
+        spec.set_hostname_as_fqdn = Some(true);
+        spec.hostname = Some("h1".to_owned());
+        assert_eq!(kernel_hostname(&pod).as_deref(), Ok("h1"));
+        let subdomain = |pod: &mut Pod, name: &str| {
+            pod.spec.get_or_insert_default().subdomain = Some(name.to_owned());
+        };
+        subdomain(&mut pod, "sub");
+        let full = "h1.sub.shop.svc.cluster.local";
+        assert_eq!(kernel_hostname(&pod).as_deref(), Ok(full));
+        let longest = "s".repeat(FULL_NAME_MAX - full.len() + 3);
+        subdomain(&mut pod, &longest);
+        assert_eq!(kernel_hostname(&pod).map(|name| name.len()), Ok(64));
+        subdomain(&mut pod, &format!("{longest}s"));
+        let why = kernel_hostname(&pod).expect_err("too long");
+        assert!(why.ends_with("is too long (64 characters is the max, 65 characters requested)"));
     }
 }

@@ -61,6 +61,8 @@ async fn begin(
         "Container image \"{wanted}\" already present on machine and can be accessed by the pod"
     );
     events.pod(pod, Some(&container.name), Type::Normal, "Pulled", message);
+    container::verify_non_root(pod, container, &image.config.user)
+        .map_err(|why| missing("CreateContainerConfigError", why))?;
     let spec = specification(context, pod, container, attempt).await?;
     let Some(sandbox) = context.sandbox() else {
         let message = "the pod has no sandbox".to_owned();
@@ -135,8 +137,9 @@ async fn specification(
     let mut env = env::make(&env_context, container, &shared.objects)
         .await
         .map_err(|error| config_error(error.to_string()))?;
-    if !env.iter().any(|(name, _)| name == "HOSTNAME") && !spec::host_network(pod) {
-        env.push(("HOSTNAME".to_owned(), sandbox::hostname(pod).0));
+    let own_name = env.iter().any(|(name, _)| name == "HOSTNAME") || spec::host_network(pod);
+    if !own_name && let Ok(name) = sandbox::kernel_hostname(pod) {
+        env.push(("HOSTNAME".to_owned(), name));
     }
     let volumes = context.volumes.lock().clone();
     let mounts = mounts::make(&shared.paths, pod, container, attempt, &volumes, &env)
@@ -177,9 +180,6 @@ fn failure(error: Error, container: &Container, image: &Image, attempt: u32) -> 
                 attempt,
             },
         },
-        Error::InvalidSpec(_) if message.contains("runAsNonRoot") => {
-            missing("CreateContainerConfigError", message)
-        }
         _ => missing("CreateContainerError", message),
     }
 }

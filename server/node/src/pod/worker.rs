@@ -443,13 +443,20 @@ async fn make_sandbox(context: Arc<Context>, again: bool) -> Input {
     {
         tracing::warn!(pod = spec::full_name(&pod), %error, "lost sandbox not removed");
     }
-    match context.shared.runtime.create_pod(sandbox::of(&pod)).await {
+    let made = match sandbox::of(&pod) {
+        Ok(sandbox) => {
+            let made = context.shared.runtime.create_pod(sandbox).await;
+            made.map_err(|error| error.to_string())
+        }
+        Err(why) => Err(why),
+    };
+    match made {
         Ok(sandbox) => {
             *context.sandbox.lock() = Some(sandbox);
             Input::SandboxReady
         }
-        Err(error) => {
-            let message = format!("Failed to create pod sandbox: {error}");
+        Err(why) => {
+            let message = format!("Failed to create pod sandbox: {why}");
             let events = &context.shared.events;
             events.pod(&pod, None, Type::Warning, "FailedCreatePodSandBox", message);
             Input::SandboxFailed

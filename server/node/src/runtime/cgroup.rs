@@ -172,6 +172,12 @@ impl Trees {
             .is_some_and(|count| count > 0)
     }
 
+    /// Whether the kernel, short of memory, can end a group below this one as a whole: a file of v2's groups says so.
+    pub(crate) fn ends_groups(&self, path: &Path) -> bool {
+        let folder = self.folder("memory", path);
+        folder.is_some_and(|folder| *self == Self::V2 && folder.join("memory.oom.group").exists())
+    }
+
     /// What a container used so far; nothing for one that is gone.
     pub(crate) fn stats(&self, path: &Path) -> ContainerStats {
         let read = |controller: &str, file: &str| {

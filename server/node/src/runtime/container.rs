@@ -92,8 +92,8 @@ pub struct Security {
     pub run_as_group: Option<u32>,
     /// `supplementalGroups` and `fsGroup`; the user's groups in the image's /etc/group are added.
     pub supplemental_groups: Vec<u32>,
-    /// `runAsNonRoot`: refuse user 0.
-    pub run_as_non_root: bool,
+    /// `supplementalGroupsPolicy: Strict`: they are not.
+    pub strict_groups: bool,
     /// `privileged`: all capabilities, all devices, nothing masked, no seccomp.
     pub privileged: bool,
     /// `readOnlyRootFilesystem`.

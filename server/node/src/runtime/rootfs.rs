@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
@@ -120,6 +120,21 @@ impl Rootfs {
             }
         }
         Ok(())
+    }
+
+    /// Where a path of the container is on the host, links followed inside; made as a folder if it is not there.
+    ///
+    /// For use before the container runs: afterwards it could change what the path leads to.
+    pub(crate) fn volume(&self, path: &Path) -> std::io::Result<PathBuf> {
+        let root = self.open_root()?;
+        let found = match open_inside(&root, path, OFlag::O_PATH) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                self.make_folder(path)?;
+                open_inside(&root, path, OFlag::O_PATH)?
+            }
+            other => other?,
+        };
+        std::fs::read_link(format!("/proc/self/fd/{}", found.as_raw_fd()))
     }
 
     fn open_root(&self) -> std::io::Result<OwnedFd> {

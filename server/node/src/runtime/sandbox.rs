@@ -17,8 +17,11 @@ pub struct PodSandbox {
     pub name: String,
     /// `metadata.namespace`.
     pub namespace: String,
-    /// The hostname inside; at most 64 characters. Ignored with `host_network`.
+    /// The pod's own name in /etc/hosts.
     pub hostname: String,
+    /// What the kernel says, which is `hostname` or begins with it; at most 64 characters. The node's
+    /// own with `host_network`.
+    pub kernel_hostname: String,
     /// The domain after the hostname in /etc/hosts (`spec.subdomain` resolved), if there is one.
     pub domain: Option<String>,
     /// `spec.hostNetwork`: the node's network (and hostname) instead of one of its own.

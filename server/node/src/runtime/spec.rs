@@ -47,6 +47,8 @@ pub(crate) struct Input<'a> {
     pub(crate) cgroup: &'a Path,
     /// cgroup v1's mount points.
     pub(crate) cgroup_mounts: &'a [PathBuf],
+    /// The kernel can end a group that is out of memory as a whole.
+    pub(crate) ends_groups: bool,
     /// Namespaces to join: OCI's name of the kind, and a path.
     pub(crate) namespaces: &'a [(&'static str, PathBuf)],
     /// Files that the pod brings along: path inside, path on the host.
@@ -83,7 +85,7 @@ pub(crate) fn environment(
     let mut variables = BTreeMap::from([
         ("PATH", DEFAULT_PATH),
         ("HOME", identity.home.as_str()),
-        ("HOSTNAME", sandbox.hostname.as_str()),
+        ("HOSTNAME", sandbox.kernel_hostname.as_str()),
     ]);
     if container.tty {
         variables.insert("TERM", "xterm");
@@ -140,7 +142,7 @@ pub(crate) fn build(input: &Input<'_>) -> Result<Value, Error> {
     let mut linux = json!({
         "namespaces": namespaces(input),
         "cgroupsPath": input.cgroup,
-        "resources": resources(&container.resources, security.privileged),
+        "resources": resources(&container.resources, security.privileged, input.ends_groups),
         "rootfsPropagation": propagation(container),
     });
     if security.privileged {
@@ -190,7 +192,7 @@ fn propagation(container: &ContainerSpec) -> &'static str {
     }
 }
 
-fn resources(resources: &Resources, privileged: bool) -> Value {
+fn resources(resources: &Resources, privileged: bool, ends_groups: bool) -> Value {
     let mut value = json!({ "devices": [{ "allow": privileged, "access": "rwm" }] });
     let mut cpu = json!({});
     if let Some(shares) = resources.cpu_shares {
@@ -206,6 +208,10 @@ fn resources(resources: &Resources, privileged: bool) -> Value {
     }
     if let Some(limit) = resources.pids_limit {
         value["pids"] = json!({ "limit": limit });
+    }
+    // As the kubelet has it: short of memory, a container is ended as a whole.
+    if ends_groups {
+        value["unified"] = json!({ "memory.oom.group": "1" });
     }
     value
 }
@@ -281,7 +287,9 @@ fn mounts(input: &Input<'_>) -> Result<Vec<Value>, Error> {
     };
     for (target, source) in input.files {
         if !mounted(Path::new(target)) {
-            let access = if input.container.security.read_only_root && *target != "/dev/shm" {
+            // With a read-only root file system these stay as they are; programs may still add names of hosts.
+            let fixed = matches!(*target, "/etc/hostname" | "/etc/resolv.conf");
+            let access = if input.container.security.read_only_root && fixed {
                 "ro"
             } else {
                 "rw"
@@ -372,6 +380,13 @@ mod tests {
         let variables = environment(&sandbox, &container, &image, &Identity::default());
         assert!(variables.contains(&"A=own=1".to_owned()));
         assert!(variables.contains(&"PATH=/image".to_owned()));
+    }
+
+    #[test]
+    fn a_container_is_out_of_memory_as_a_whole_where_the_kernel_can() {
+        let of = |unified| resources(&Resources::default(), false, unified);
+        assert_eq!(of(true)["unified"], json!({ "memory.oom.group": "1" }));
+        assert!(of(false).get("unified").is_none());
     }
 
     #[test]

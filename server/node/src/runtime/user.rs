@@ -72,21 +72,22 @@ pub(crate) fn resolve(
                 Error::InvalidSpec(text)
             })?,
     };
-    if security.run_as_non_root && entry.uid == 0 {
-        let text = "container has runAsNonRoot and image will run as root";
-        return Err(Error::InvalidSpec(text.to_owned()));
-    }
     let gid = match (security.run_as_group, image_group) {
         (Some(gid), _) => gid,
         // A user given by the pod has nothing to do with the image's group.
         (None, Some(name)) if security.run_as_user.is_none() => find_group(name, group)?,
         _ => entry.gid,
     };
-    let member = |(_, gid, members): (&str, u32, &str)| {
-        let is_member = !entry.name.is_empty() && members.split(',').any(|name| name == entry.name);
+    // The group of the user's own name is the first one, which the pod may have replaced.
+    let member = |(group, gid, members): (&str, u32, &str)| {
+        let named = !entry.name.is_empty() && group != entry.name;
+        let is_member = named && members.split(',').any(|name| name == entry.name);
         is_member.then_some(gid)
     };
-    let mut all: Vec<u32> = groups(group).filter_map(member).collect();
+    let mut all: Vec<u32> = match security.strict_groups {
+        true => Vec::new(),
+        false => groups(group).filter_map(member).collect(),
+    };
     all.extend(&security.supplemental_groups);
     all.push(gid);
     all.sort_unstable();
@@ -117,7 +118,7 @@ mod tests {
     use super::*;
 
     const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nweb:x:101:102::/srv:/bin/false\n";
-    const GROUP: &str = "root:x:0:\nweb:x:102:\nlogs:x:200:web,other\n";
+    const GROUP: &str = "root:x:0:\nweb:x:102:web\nlogs:x:200:web,other\n";
 
     fn resolved(image_user: &str, security: &Security) -> Result<Identity, Error> {
         resolve(image_user, security, PASSWD, GROUP)
@@ -143,13 +144,21 @@ mod tests {
     }
 
     #[test]
-    fn root_is_refused_where_the_pod_forbids_it() {
-        let security = Security {
-            run_as_non_root: true,
+    fn a_user_given_by_number_is_in_the_groups_that_the_image_has_for_it() {
+        let mut security = Security {
+            run_as_user: Some(101),
+            supplemental_groups: vec![7],
             ..Security::default()
         };
-        assert!(resolved("", &security).is_err());
-        assert!(resolved("web", &security).is_ok());
+        let groups = |security: &Security| resolved("", security).expect("known").groups;
+        assert_eq!(groups(&security), [7, 102, 200]);
+        security.strict_groups = true;
+        assert_eq!(groups(&security), [7, 102]);
+        // What the pod says of the first group does not take the others away.
+        security.run_as_group = Some(8);
+        assert_eq!(groups(&security), [7, 8]);
+        security.strict_groups = false;
+        assert_eq!(groups(&security), [7, 8, 200]);
     }
 
     #[test]

@@ -4,22 +4,22 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use jiff::Timestamp;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
-use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 use super::log::{Log, Stream};
 use super::process::{InitExecutor, Program};
 use super::protocol::{Setup, Start, receive_with_fds};
+use super::{signal, wait};
 use crate::runtime::cgroup::Trees;
 use crate::runtime::rootfs::Rootfs;
 use crate::runtime::spec::{self, Input};
 use crate::runtime::user::{self, Identity};
-use crate::runtime::{self, Error, Exit, Phase, capabilities, seccomp};
+use crate::runtime::{self, Error, Exit, Mount, Phase, capabilities, seccomp};
 
 /// A container that was started here.
 pub(super) struct Container {
@@ -65,8 +65,10 @@ impl Container {
             mount_point: folder.join("rootfs"),
             writable: common.setup.writable.join(&start.id),
         };
+        let mut start = start;
         let made = rootfs
             .mount(&start.layers)
+            .and_then(|()| add_volumes(common.files, &mut start, &rootfs))
             .and_then(|()| Self::make(common, start, &folder, &rootfs));
         if made.is_err() {
             // The first error is the one to report.
@@ -113,6 +115,7 @@ impl Container {
             rootfs: &rootfs.mount_point,
             cgroup: &cgroup,
             cgroup_mounts: &common.trees.v1_mounts(),
+            ends_groups: common.trees.ends_groups(&common.setup.cgroup),
             namespaces: common.namespaces,
             files: common.files,
             capabilities: &available,
@@ -138,7 +141,7 @@ impl Container {
             image: start.spec.image,
             image_id: start.image_id,
             log_path: start.spec.log_path,
-            stop_signal: stop_signal(
+            stop_signal: signal::to_stop(
                 start
                     .spec
                     .stop_signal
@@ -204,6 +207,45 @@ impl Container {
     }
 }
 
+/// Adds the image's volumes to the mounts, but for those where the pod mounts something itself.
+///
+/// Each is the image's own folder, mounted over itself: what is there already is seen without being copied, what is
+/// written goes to the writable layer and goes with it, and a read-only root file system is not so here.
+fn add_volumes(files: &[(&str, PathBuf)], start: &mut Start, rootfs: &Rootfs) -> Result<(), Error> {
+    for volume in &start.config.volumes {
+        let target = clean(volume);
+        let own = start.spec.mounts.iter().any(|mount| mount.target == target);
+        let pods = files.iter().any(|(path, _)| Path::new(path) == target);
+        if own || pods || target == Path::new("/") {
+            continue;
+        }
+        let source = rootfs
+            .volume(&target)
+            .map_err(Error::io(format!("make the image's volume {volume}")))?;
+        start.spec.mounts.push(Mount {
+            source,
+            target,
+            ..Mount::default()
+        });
+    }
+    Ok(())
+}
+
+/// An absolute path without dots.
+fn clean(path: &str) -> PathBuf {
+    let mut clean = PathBuf::from("/");
+    for part in Path::new(path).components() {
+        match part {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => {
+                clean.pop();
+            }
+            _ => {}
+        }
+    }
+    clean
+}
+
 /// Kills every process of a group, until none is left that could make another.
 pub(super) fn kill_all(trees: &Trees, cgroup: &Path) {
     // Each round a fork may have got away; a hundred rounds outrun anything but a fork bomb without a limit.
@@ -216,7 +258,7 @@ pub(super) fn kill_all(trees: &Trees, cgroup: &Path) {
             // Gone already is as good.
             let _ = nix::sys::signal::kill(Pid::from_raw(pid), nix::sys::signal::SIGKILL);
             // Ours is a zombie now or soon; a stranger's child is not waited for.
-            let _ = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
+            let _ = wait::collect(Some(Pid::from_raw(pid)));
         }
         std::thread::yield_now();
     }
@@ -293,7 +335,7 @@ fn launch(
     });
     if let Err(error) = started {
         let _ = nix::sys::signal::kill(Pid::from_raw(pid), nix::sys::signal::SIGKILL);
-        let _ = waitpid(Pid::from_raw(pid), None);
+        let _ = wait::wait(Some(Pid::from_raw(pid)));
         library.delete(true).map_err(failed)?;
         return Err(error);
     }
@@ -350,24 +392,6 @@ fn take_terminal(listener: &UnixListener) -> std::io::Result<OwnedFd> {
         .ok_or_else(|| std::io::Error::other("no terminal came"))
 }
 
-/// A signal by name, with or without SIG, or number; TERM if there is none.
-fn stop_signal(name: Option<&str>) -> i32 {
-    let Some(name) = name else {
-        return libc::SIGTERM;
-    };
-    if let Ok(number) = name.parse() {
-        return number;
-    }
-    let upper = name.to_ascii_uppercase();
-    let full = if upper.starts_with("SIG") {
-        upper
-    } else {
-        format!("SIG{upper}")
-    };
-    full.parse::<nix::sys::signal::Signal>()
-        .map_or(libc::SIGTERM, |signal| signal as i32)
-}
-
 /// An error with its causes.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -388,10 +412,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stop_signals_are_read_by_name_and_number() {
-        assert_eq!(stop_signal(None), libc::SIGTERM);
-        assert_eq!(stop_signal(Some("SIGQUIT")), libc::SIGQUIT);
-        assert_eq!(stop_signal(Some("int")), libc::SIGINT);
-        assert_eq!(stop_signal(Some("9")), libc::SIGKILL);
+    fn a_volumes_path_is_taken_from_the_root_and_never_above_it() {
+        for (path, expected) in [
+            ("/data", "/data"),
+            ("data/", "/data"),
+            ("/a/./b//c", "/a/b/c"),
+            ("/../../etc", "/etc"),
+            ("/a/..", "/"),
+            ("", "/"),
+        ] {
+            assert_eq!(clean(path), Path::new(expected), "{path}");
+        }
     }
 }

@@ -22,7 +22,7 @@ use nix::sys::stat::{Mode, fstat, major, minor};
 use nix::unistd::{ForkResult, Gid, Uid, fork};
 
 use super::process::{Program, report};
-use super::protocol;
+use super::{protocol, wait};
 use crate::runtime::cgroup::Trees;
 use crate::runtime::user::Identity;
 
@@ -75,7 +75,7 @@ pub(super) fn run(
     drop((there, reporting));
     // The helper ends right after its message, or its failure.
     let received = protocol::receive::<i32>(&here);
-    nix::sys::wait::waitpid(helper, None).map_err(|errno| text(errno.into()))?;
+    wait::wait(Some(helper)).map_err(|errno| text(errno.into()))?;
     let mut reason = String::new();
     reports.read_to_string(&mut reason).map_err(text)?;
     match received {
@@ -85,7 +85,7 @@ pub(super) fn run(
         }),
         Ok((pid, _)) => {
             let command = nix::unistd::Pid::from_raw(pid);
-            nix::sys::wait::waitpid(command, None).map_err(|errno| text(errno.into()))?;
+            wait::wait(Some(command)).map_err(|errno| text(errno.into()))?;
             Err(reason)
         }
         Err(_) if !reason.is_empty() => Err(reason),

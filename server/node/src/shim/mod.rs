@@ -24,6 +24,8 @@ mod pod;
 mod process;
 pub(crate) mod protocol;
 mod server;
+mod signal;
+mod wait;
 
 use std::fs::File;
 use std::io::Write;

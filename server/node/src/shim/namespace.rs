@@ -1,5 +1,6 @@
 //! The pod's namespaces, and the files that its containers share.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -7,9 +8,9 @@ use std::path::{Path, PathBuf};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 
 use super::protocol::Setup;
+use super::wait;
 use crate::network::{self, Route};
 use crate::runtime::{Error, PodSandbox};
 
@@ -25,32 +26,61 @@ pub(super) fn enter(setup: &Setup) -> Result<(), Error> {
     flags.set(own, !sandbox.host_network);
     unshare(flags).map_err(|errno| Error::io("make namespaces")(errno.into()))?;
     if !sandbox.host_network {
-        nix::unistd::sethostname(&sandbox.hostname)
+        nix::unistd::sethostname(&sandbox.kernel_hostname)
             .map_err(|errno| Error::io("set the host name")(errno.into()))?;
         network::loopback_up().map_err(network)?;
         if let Some(attachment) = &setup.attachment {
             attachment.attach(&mut node).map_err(network)?;
         }
     }
-    for (name, value) in &sandbox.sysctls {
-        set_sysctl(name, value)?;
+    for (name, value) in sysctls(sandbox) {
+        set_sysctl(&name, &value)?;
     }
     Ok(())
 }
 
-/// Sets a kernel parameter of the namespaces this process is in.
-fn set_sysctl(name: &str, value: &str) -> Result<(), Error> {
-    // Either separator may be used; the other one then stands for itself.
-    let path = if name
-        .split(['.', '/'])
-        .any(|part| part.is_empty() || part == "..")
-    {
-        return Err(Error::InvalidSpec(format!("invalid sysctl {name:?}")));
-    } else {
-        format!("/proc/sys/{}", name.replace('.', "/"))
-    };
-    std::fs::write(&path, value)
-        .map_err(|error| Error::InvalidSpec(format!("sysctl {name}: {error}")))
+/// What a pod's own network has unless the pod says otherwise: any process may listen on any port and ping.
+const NETWORK_SYSCTLS: [(&str, &str); 2] = [
+    ("net/ipv4/ip_unprivileged_port_start", "0"),
+    ("net/ipv4/ping_group_range", "0 2147483647"),
+];
+
+/// The kernel parameters of a pod by their path below /proc/sys; containerd has the same defaults.
+fn sysctls(sandbox: &PodSandbox) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    if !sandbox.host_network {
+        let defaults = NETWORK_SYSCTLS.into_iter();
+        all.extend(defaults.map(|(path, value)| (path.to_owned(), value.to_owned())));
+    }
+    let own = sandbox.sysctls.iter();
+    all.extend(own.map(|(name, value)| (sysctl_path(name), value.clone())));
+    all
+}
+
+/// The path of a parameter. The first of its separators tells which of the two it uses; the other one stands for
+/// itself there: `net.ipv4.conf.eth0/1.x` is `net/ipv4/conf/eth0.1/x`.
+fn sysctl_path(name: &str) -> String {
+    match name.find(['.', '/']).map(|at| name.as_bytes()[at]) {
+        Some(b'.') => {
+            let swap = |character| match character {
+                '.' => '/',
+                '/' => '.',
+                other => other,
+            };
+            name.chars().map(swap).collect()
+        }
+        _ => name.to_owned(),
+    }
+}
+
+/// Sets a kernel parameter, by its path, of the namespaces this process is in.
+fn set_sysctl(path: &str, value: &str) -> Result<(), Error> {
+    let failed = |why: &str| Error::InvalidSpec(format!("sysctl {path}: {why}"));
+    if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return Err(failed("no such parameter"));
+    }
+    std::fs::write(Path::new("/proc/sys").join(path), value)
+        .map_err(|error| failed(&error.to_string()))
 }
 
 /// Makes what all containers get: /etc/hosts, /etc/hostname, /etc/resolv.conf, /dev/shm. Gives path inside and on the host.
@@ -76,7 +106,7 @@ pub(super) fn files(folder: &Path, setup: &Setup) -> Result<Vec<(&'static str, P
     let host_name = if sandbox.host_network {
         node_file("/etc/hostname")
     } else {
-        format!("{}\n", sandbox.hostname)
+        format!("{}\n", sandbox.kernel_hostname)
     };
     let mut files = Vec::new();
     let texts = [
@@ -195,11 +225,7 @@ fn be_init() -> ! {
     loop {
         // SIGCHLD is blocked here as in the shim, so it waits for us.
         let _ = awaited.wait();
-        while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            if status == WaitStatus::StillAlive {
-                break;
-            }
-        }
+        while let Ok(Some(_)) = wait::collect(None) {}
     }
 }
 
@@ -243,7 +269,38 @@ mod tests {
 
     #[test]
     fn a_sysctl_can_not_leave_its_folder() {
-        assert!(set_sysctl("net/../../etc/passwd", "x").is_err());
-        assert!(set_sysctl("net..ipv4", "x").is_err());
+        for name in [
+            "net/../../etc/passwd",
+            "net..ipv4",
+            "/etc/passwd",
+            "../x",
+            "",
+        ] {
+            assert!(set_sysctl(&sysctl_path(name), "x").is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_sysctl_is_the_same_with_either_separator() {
+        for name in ["net.ipv4.conf.eth0/1.x", "net/ipv4/conf/eth0.1/x"] {
+            assert_eq!(sysctl_path(name), "net/ipv4/conf/eth0.1/x");
+        }
+    }
+
+    #[test]
+    fn ports_and_pings_are_everybodys_unless_the_pod_says_otherwise_or_is_on_the_nodes_network() {
+        let ports = "net/ipv4/ip_unprivileged_port_start";
+        let mut sandbox = PodSandbox::default();
+        assert_eq!(sysctls(&sandbox)[ports], "0");
+        assert_eq!(
+            sysctls(&sandbox)["net/ipv4/ping_group_range"],
+            "0 2147483647"
+        );
+        let own = ports.replace('/', ".");
+        sandbox.sysctls.insert(own, "1024".to_owned());
+        assert_eq!(sysctls(&sandbox)[ports], "1024");
+        sandbox.sysctls.clear();
+        sandbox.host_network = true;
+        assert!(sysctls(&sandbox).is_empty());
     }
 }

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use super::container::{Common, Container, Outputs, kill_all};
 use super::exec::{self, Started, Streams, Target};
 use super::protocol::{STATE, Setup, Start};
-use super::{namespace, note};
+use super::{namespace, note, signal};
 use crate::runtime::cgroup::Trees;
 use crate::runtime::{
     ContainerStats, Error, ExecSpec, NetworkStats, PodState, PodStats, Resources,
@@ -105,12 +105,11 @@ impl Pod {
         let Some(pid) = self.get(id)?.pid() else {
             return Ok(());
         };
-        let signal = Signal::try_from(signal)
-            .map_err(|_| Error::InvalidSpec(format!("unknown signal {signal}")))?;
-        match nix::sys::signal::kill(Pid::from_raw(pid), signal) {
-            Ok(()) | Err(nix::Error::ESRCH) => Ok(()),
-            Err(errno) => Err(Error::io("send a signal")(errno.into())),
+        if !(1..=libc::SIGRTMAX()).contains(&signal) {
+            return Err(Error::InvalidSpec(format!("unknown signal {signal}")));
         }
+        signal::send(Pid::from_raw(pid), signal)
+            .map_err(|errno| Error::io("send a signal")(errno.into()))
     }
 
     /// Runs a command; `fds` are its streams, unless it wants a terminal.

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::io::{Error, ErrorKind, Result};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use libcontainer::oci_spec::runtime::Spec;
 use libcontainer::workload::{
@@ -27,7 +27,7 @@ pub(super) struct Program {
 impl Program {
     /// Gives up everything but what the container may have, then becomes the program. Returns only on failure.
     pub(super) fn execute(&self) -> String {
-        match self.confine() {
+        match give_streams().and_then(|()| self.confine()) {
             Ok(()) => self.become_program(),
             Err(error) => format!("confine the process: {error}"),
         }
@@ -107,6 +107,28 @@ impl Program {
             .filter(|folder| !folder.is_empty());
         folders.map(|folder| format!("{folder}/{name}")).collect()
     }
+}
+
+/// Gives standard input, output and error to the user that this process is by now.
+///
+/// `/dev/stdout` and its like open the stream anew, by the rights of its owner, which is root if root made it. As
+/// with runc the group stays, /dev/null is not ours to give, and what can't be given stays as it is.
+fn give_streams() -> Result<()> {
+    let null = nix::sys::stat::stat("/dev/null").map(|null| null.st_rdev);
+    let user = nix::unistd::geteuid();
+    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    for stream in [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()] {
+        let found = nix::sys::stat::fstat(stream)?;
+        if found.st_uid == user.as_raw() || null == Ok(found.st_rdev) {
+            continue;
+        }
+        match nix::unistd::fchown(stream, Some(user), None) {
+            // Of a user that this namespace does not know, without the right to, or on what is read-only.
+            Err(nix::Error::EINVAL | nix::Error::EPERM | nix::Error::EROFS) => {}
+            other => other?,
+        }
+    }
+    Ok(())
 }
 
 /// Runs a [`Program`] as a container's first process.

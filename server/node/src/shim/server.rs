@@ -10,12 +10,12 @@ use std::time::Duration;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 
 use super::log::Stream;
 use super::note;
 use super::pod::Pod;
 use super::protocol::{self, Request, Response};
+use super::wait::{self, Ended};
 use crate::runtime;
 
 /// Requests are sent at once as a whole; whoever takes longer has hung and must not hold up the pod.
@@ -200,8 +200,8 @@ impl Server {
             let pid = nix::unistd::Pid::from_raw(pid);
             // Waited for here: SIGKILL can't be put off, and without the process the file system can go.
             let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
-            if let Ok(status) = waitpid(pid, None) {
-                self.reaped(status);
+            if let Ok(ended) = wait::wait(Some(pid)) {
+                self.reaped(ended);
             }
         }
         self.close_outputs(id);
@@ -243,23 +243,17 @@ impl Server {
     fn reap(&mut self) -> Result<()> {
         while self.children.read_signal()?.is_some() {}
         loop {
-            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::StillAlive) | Err(nix::Error::ECHILD) => return Ok(()),
-                Ok(status) => self.reaped(status),
+            match wait::collect(None) {
+                Ok(None) | Err(nix::Error::ECHILD) => return Ok(()),
+                Ok(Some(ended)) => self.reaped(ended),
                 Err(nix::Error::EINTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
         }
     }
 
-    fn reaped(&mut self, status: WaitStatus) {
-        let (pid, code, signal) = match status {
-            WaitStatus::Exited(pid, code) => (pid.as_raw(), code, None),
-            WaitStatus::Signaled(pid, signal, _) => {
-                (pid.as_raw(), 128 + signal as i32, Some(signal as i32))
-            }
-            _ => return,
-        };
+    fn reaped(&mut self, ended: Ended) {
+        let Ended { pid, code, signal } = ended;
         if let Some(stream) = self.commands.remove(&pid) {
             answer(&stream, &Response::Exited(code), None);
         } else if let Some(id) = self.pod.by_pid(pid) {
@@ -324,8 +318,8 @@ impl Server {
     fn end(&mut self) -> Result<()> {
         self.pod.kill();
         loop {
-            match waitpid(None, None) {
-                Ok(status) => self.reaped(status),
+            match wait::wait(None) {
+                Ok(ended) => self.reaped(ended),
                 Err(nix::Error::ECHILD) => break,
                 Err(nix::Error::EINTR) => {}
                 Err(errno) => return Err(errno.into()),

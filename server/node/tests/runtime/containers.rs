@@ -111,11 +111,17 @@ async fn environment_host_name_and_folder_are_the_pods() {
     };
     let mut sandbox = machine.sandbox();
     sandbox.hostname = "web-1".to_owned();
+    sandbox.kernel_hostname = "web-1.sub".to_owned();
     let pod = machine.pod_from(sandbox).await;
     let mut spec = machine.spec("env", &["env"]);
     spec.env = vec![("A".to_owned(), "b=c".to_owned())];
     let (log, _) = machine.run(&pod, spec).await;
-    for line in ["A=b=c", "FROM_IMAGE=yes", "HOSTNAME=web-1", "HOME=/root"] {
+    for line in [
+        "A=b=c",
+        "FROM_IMAGE=yes",
+        "HOSTNAME=web-1.sub",
+        "HOME=/root",
+    ] {
         assert!(log.lines().any(|other| other == line), "{line} in {log}");
     }
     let mut spec = machine.spec("cwd", &["cwd"]);
@@ -132,7 +138,7 @@ async fn environment_host_name_and_folder_are_the_pods() {
             machine.spec("name", &["cat", "/proc/sys/kernel/hostname"]),
         )
         .await;
-    assert_eq!(name, "web-1\n");
+    assert_eq!(name, "web-1.sub\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

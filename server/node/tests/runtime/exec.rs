@@ -60,6 +60,8 @@ async fn a_command_has_its_own_streams_and_exit_code() {
     assert_eq!(finish(session).await.2, 42);
     let session = pod.exec(&id, command(&["die", "9"])).await.expect("runs");
     assert_eq!(finish(session).await.2, 137);
+    let session = pod.exec(&id, command(&["die", "37"])).await.expect("runs");
+    assert_eq!(finish(session).await.2, 165, "a real-time signal");
     assert_eq!(
         output(&pod, &id, &["processes"]).await,
         "2\n",

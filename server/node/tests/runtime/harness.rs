@@ -77,6 +77,7 @@ impl Machine {
             name: format!("pod-{number}"),
             namespace: "default".to_owned(),
             hostname: format!("pod-{number}"),
+            kernel_hostname: format!("pod-{number}"),
             ..PodSandbox::default()
         }
     }
@@ -232,6 +233,7 @@ fn import(store: &Path) {
     };
     add("bin/program", 0o755, &bytes);
     add("bin/not-executable", 0o644, b"text");
+    add("data/seed", 0o644, b"from the image");
     add(
         "etc/passwd",
         0o644,
@@ -258,7 +260,7 @@ fn import(store: &Path) {
     let config = json!({
         "architecture": if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" },
         "os": "linux",
-        "config": { "Env": ["FROM_IMAGE=yes"], "Cmd": [PROGRAM, "echo", "default"], "StopSignal": "SIGQUIT" },
+        "config": { "Env": ["FROM_IMAGE=yes"], "Cmd": [PROGRAM, "echo", "default"], "StopSignal": "SIGQUIT", "Volumes": { "/data": {}, "fresh/": {} } },
         "rootfs": { "type": "layers", "diff_ids": [layer] },
     });
     let (config, config_size) = store_blob(config.to_string().as_bytes());

@@ -6,3 +6,5 @@ mod harness;
 mod network;
 mod restart;
 mod security;
+mod streams;
+mod volumes;

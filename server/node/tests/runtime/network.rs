@@ -82,6 +82,32 @@ async fn the_pods_sysctls_are_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn any_user_may_listen_on_any_port_of_its_pod() {
+    let Some(machine) = Machine::start() else {
+        return;
+    };
+    let pod = machine.pod().await;
+    let mut spec = machine.spec("serve", &["serve", "80"]);
+    spec.security.run_as_user = Some(33);
+    spec.security.no_new_privileges = true;
+    spec.security.capabilities.drop = vec!["ALL".to_owned()];
+    let log = spec.log_path.clone();
+    pod.start_container(spec).await.expect("starts");
+    logged(&log, "listening").await;
+    let ping = "/proc/sys/net/ipv4/ping_group_range";
+    let (range, _) = machine
+        .run(&pod, machine.spec("ping", &["cat", ping]))
+        .await;
+    assert_eq!(range, "0\t2147483647\n");
+    // Not on the node's network, which is not the pod's to change.
+    let before = std::fs::read_to_string(ping).expect("readable");
+    let mut sandbox = machine.sandbox();
+    sandbox.host_network = true;
+    machine.pod_from(sandbox).await;
+    assert_eq!(std::fs::read_to_string(ping).expect("readable"), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_service_of_the_api_server_leads_to_it_wherever_it_listens() {
     let service = "10.96.0.1:443".parse().expect("an address");
     for host in [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED] {

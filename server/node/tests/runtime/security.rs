@@ -1,6 +1,6 @@
 //! What containers may not do, each hole of other runtimes with a test of its own.
 
-use node::runtime::{Capabilities, ContainerSpec, Error, Seccomp, Security};
+use node::runtime::{Capabilities, ContainerSpec, Seccomp, Security};
 
 use crate::exec::output;
 use crate::harness::{Machine, text};
@@ -191,25 +191,6 @@ async fn the_program_that_runs_shims_can_not_be_written_from_inside() {
     spec.security.privileged = true;
     let (log, exit) = machine.run(&pod, spec).await;
     assert_eq!(exit.code, 1, "{log}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn root_is_refused_where_the_pod_forbids_it() {
-    let Some(machine) = Machine::start() else {
-        return;
-    };
-    let pod = machine.pod().await;
-    let mut spec = machine.spec("root", &["status"]);
-    spec.security.run_as_non_root = true;
-    match pod.start_container(spec).await {
-        Err(Error::InvalidSpec(text)) => {
-            assert_eq!(
-                text,
-                "container has runAsNonRoot and image will run as root"
-            );
-        }
-        other => panic!("{other:?}"),
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
