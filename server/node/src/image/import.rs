@@ -39,11 +39,21 @@ struct Platform {
     os: String,
 }
 
-/// Some tools write an empty list as null.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Index {
-    manifests: Option<Vec<Descriptor>>,
+    #[serde(deserialize_with = "list")]
+    manifests: Vec<Descriptor>,
+}
+
+/// A list; some tools write an empty one as null.
+fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let list = Option::<Vec<T>>::deserialize(deserializer)?;
+    Ok(list.unwrap_or_default())
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -52,6 +62,7 @@ struct Manifest {
     schema_version: u32,
     media_type: String,
     config: Descriptor,
+    #[serde(deserialize_with = "list")]
     layers: Vec<Descriptor>,
 }
 
@@ -60,7 +71,9 @@ struct Manifest {
 #[serde(default, rename_all = "PascalCase")]
 struct DockerImage {
     config: String,
-    repo_tags: Option<Vec<String>>,
+    #[serde(deserialize_with = "list")]
+    repo_tags: Vec<String>,
+    #[serde(deserialize_with = "list")]
     layers: Vec<String>,
 }
 
@@ -77,6 +90,7 @@ struct ImageConfig {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct RootFs {
+    #[serde(deserialize_with = "list")]
     diff_ids: Vec<String>,
 }
 
@@ -178,7 +192,7 @@ impl Import<'_> {
     fn find_oci(&self) -> Result<Vec<Found>, Error> {
         let index: Index = parse("index.json", &self.archive.document("index.json")?)?;
         let mut found: Vec<(String, Found)> = Vec::new();
-        for descriptor in index.manifests.iter().flatten() {
+        for descriptor in &index.manifests {
             let Some((digest, bytes)) = self.manifest(descriptor, 0)? else {
                 continue;
             };
@@ -226,7 +240,7 @@ impl Import<'_> {
                     }
                     None => true,
                 };
-                let manifests = index.manifests.unwrap_or_default();
+                let manifests = index.manifests;
                 match manifests.iter().find(fits) {
                     Some(inner) => self.manifest(inner, depth + 1),
                     None if manifests.is_empty() => Err(Error::Empty),
@@ -249,7 +263,7 @@ impl Import<'_> {
             if is_hex(stem) {
                 check_digest(&format!("sha256:{stem}"), &config)?;
             }
-            let tags = entry.repo_tags.unwrap_or_default();
+            let tags = entry.repo_tags;
             found.push(Found {
                 names: tags
                     .iter()

@@ -159,6 +159,25 @@ fn what_is_no_image_is_refused() {
 }
 
 #[test]
+fn what_holds_no_image_says_so() {
+    let store = Store::new();
+    let folder = tempfile::tempdir().expect("temporary folder");
+    for (name, text) in [
+        ("index.json", r#"{"schemaVersion":2,"manifests":[]}"#),
+        ("index.json", r#"{"schemaVersion":2,"manifests":null}"#),
+        ("index.json", r#"{"schemaVersion":2}"#),
+        ("manifest.json", "[]"),
+        ("manifest.json", "null"),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        let why = store.import(folder.path()).expect_err("it is empty");
+        assert_eq!(why.to_string(), "there is no image in it", "{name}: {text}");
+        std::fs::remove_file(path).expect("removed");
+    }
+}
+
+#[test]
 fn a_layer_cut_short_is_refused() {
     if !is_root() {
         return;
