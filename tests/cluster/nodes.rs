@@ -77,7 +77,7 @@ async fn a_worker_joins_with_a_token_runs_pods_and_is_given_up_when_it_is_silent
     let import = worker.ctld(&["images", "import", &layout]).status();
     assert!(import.expect("ctld runs").success());
 
-    let mut pod = pods::script("far", "echo here; sleep 1000");
+    let mut pod = pods::with_ctl("far", "echo here; sleep 1000");
     let gone = |key: &str| json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 1});
     pod["spec"]["tolerations"] = json!([
         gone("node.kubernetes.io/not-ready"),
@@ -90,6 +90,11 @@ async fn a_worker_joins_with_a_token_runs_pods_and_is_given_up_when_it_is_silent
         (output.stdout == b"here\n").then_some(())
     });
     assert_eq!(pods::exec_text(&cluster, "far", &["echo", "hi"]), "hi\n");
+
+    // Its pods find the API server too.
+    let whoami = pods::exec_text(&cluster, "far", &["/programs/ctl", "auth", "whoami"]);
+    let account = "system:serviceaccount:default:default";
+    assert!(whoami.contains(account), "{whoami}");
 
     worker.kill();
     eventually_async("the node to be given up", PATIENCE * 2, || async {

@@ -4,6 +4,7 @@ mod containers;
 mod logs;
 mod many;
 mod network;
+mod programs;
 mod recovery;
 mod security;
 mod volumes;

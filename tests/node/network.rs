@@ -1,8 +1,11 @@
 //! Networks: pods reach each other, the host reaches pods, and a pod may live on the host's network.
 
 use serde_json::json;
+use tests::cluster::Cluster;
 use tests::image;
-use tests::pods::{cluster, create, exec, ready, script};
+use tests::pods::{
+    cluster, create, default_account, exec, exec_text, ready, ready_node, script, with_ctl,
+};
 
 #[tokio::test]
 async fn pods_and_host_reach_each_other() {
@@ -53,4 +56,67 @@ async fn a_pod_on_the_hosts_network_has_the_nodes_address() {
     pod["spec"]["hostNetwork"] = json!(true);
     let pod = create(&api, &pod, "the pod to be ready", ready).await;
     assert_eq!(pod["status"]["podIP"], pod["status"]["hostIP"]);
+}
+
+#[tokio::test]
+async fn a_program_in_a_pod_reaches_the_api_server_where_its_environment_says() {
+    let test = "a_program_in_a_pod_reaches";
+    for address in ["127.0.0.1", "0.0.0.0"] {
+        if !tests::root_or_skip(test) || !image::box_or_skip(test) {
+            return;
+        }
+        let disk = ["--eviction-hard", "nodefs.available<0%"];
+        let cluster = Cluster::start(&[disk.as_slice(), &["--bind-address", address]].concat());
+        image::import_box(&cluster);
+        let api = cluster.api();
+        ready_node(&api).await;
+        default_account(&api).await;
+        for host_network in [false, true] {
+            let name = if host_network { "host" } else { "own" };
+            let mut pod = with_ctl(name, "sleep 1000");
+            pod["spec"]["hostNetwork"] = json!(host_network);
+            create(&api, &pod, "the pod to be ready", ready).await;
+            // The certificate is checked against the mounted authority, the token against the pod's account.
+            let whoami = exec_text(&cluster, name, &["/programs/ctl", "auth", "whoami"]);
+            let account = "system:serviceaccount:default:default";
+            assert!(whoami.contains(account), "{name} at {address}: {whoami}");
+        }
+        let host = exec_text(
+            &cluster,
+            "own",
+            &["sh", "-c", "echo $KUBERNETES_SERVICE_HOST"],
+        );
+        assert_eq!(host, "10.96.0.1\n");
+        let port = exec_text(
+            &cluster,
+            "own",
+            &["sh", "-c", "echo $KUBERNETES_SERVICE_PORT"],
+        );
+        assert_eq!(port, "443\n");
+    }
+}
+
+#[tokio::test]
+async fn what_else_listens_on_the_nodes_loopback_is_out_of_reach_for_pods() {
+    let Some(cluster) = cluster("what_else_listens_on_loopback").await else {
+        return;
+    };
+    let api = cluster.api();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let port = listener.local_addr().expect("an address").port();
+    let mut pod = script("attack", "sleep 1000");
+    pod["spec"]["containers"][0]["securityContext"] = json!({"privileged": true});
+    create(&api, &pod, "the pod to be ready", ready).await;
+    // A pod that may change its own network sends what is meant for loopback to the node.
+    let text = format!(
+        "gateway=$(ip route | sed -n 's/default via \\([^ ]*\\).*/\\1/p') && \
+         own=$(hostname -i) && \
+         echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet && \
+         ip route del table local local 127.0.0.0/8 dev lo && \
+         ip route del table local local 127.0.0.1 dev lo && \
+         ip route add 127.0.0.0/8 via $gateway src $own && \
+         echo prepared && nc -w 3 127.0.0.1 {port} < /dev/null && echo reached; true"
+    );
+    let said = exec_text(&cluster, "attack", &["sh", "-c", &text]);
+    assert_eq!(said, "prepared\n");
 }

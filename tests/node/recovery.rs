@@ -90,3 +90,48 @@ async fn stop_leaves_nothing_behind() {
     let api = cluster.api();
     reached(&api, "long", "the pod to run again", ready).await;
 }
+
+#[tokio::test]
+async fn a_server_without_containers_leaves_nothing_when_it_is_stopped() {
+    let Some(mut cluster) = cluster("a_server_without_containers").await else {
+        return;
+    };
+    let run_dir = cluster.run_dir();
+    let mounted = || {
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("mounts");
+        mounts.contains(&*run_dir.to_string_lossy())
+    };
+    let api = cluster.api();
+    let node = tests::pods::ready_node(&api).await;
+    let cidr = node["spec"]["podCIDR"].as_str().expect("a range");
+    let gateway = format!("{}.1", cidr.rsplit_once('.').expect("an address").0);
+    let linked = || {
+        let trie = std::fs::read_to_string("/proc/net/fib_trie").expect("addresses");
+        trie.lines()
+            .any(|line| line.ends_with(&format!(" {gateway}")))
+    };
+    assert!(mounted() && linked(), "{cidr}");
+    // One that ran and is gone is as good as none.
+    let mut pod = script("short", "true");
+    pod["spec"]["restartPolicy"] = json!("Never");
+    create(&api, &pod, "the pod to succeed", phase("Succeeded")).await;
+    api.delete("/api/v1/namespaces/default/pods/short")
+        .await
+        .expect(200);
+    let pods = run_dir.join("pods");
+    eventually("the pod to be taken down", PATIENCE, || {
+        let left = std::fs::read_dir(&pods).expect("readable").count();
+        (left == 0).then_some(())
+    });
+    cluster.terminate();
+    assert_eq!((mounted(), linked()), (false, false));
+    cluster.boot();
+    let api = cluster.api();
+    create(
+        &api,
+        &script("again", "sleep 1000"),
+        "the pod to be ready",
+        ready,
+    )
+    .await;
+}

@@ -114,3 +114,55 @@ async fn a_pod_waits_for_the_config_map_it_mounts() {
         .expect(201);
     tests::pods::reached(&api, "late", "the pod to be ready", ready).await;
 }
+
+#[tokio::test]
+async fn a_part_of_a_volume_can_be_written_by_whoever_can_write_to_the_volume() {
+    let Some(cluster) = cluster("a_part_of_a_volume_can_be_written").await else {
+        return;
+    };
+    let api = cluster.api();
+    for (name, context, mode) in [
+        ("plain", json!({"runAsUser": 1000}), "777"),
+        ("group", json!({"runAsUser": 1000, "fsGroup": 2000}), "2777"),
+    ] {
+        let mut pod = script(name, "touch /part/file && sleep 1000");
+        pod["spec"]["securityContext"] = context;
+        pod["spec"]["volumes"] = json!([{"name": "work", "emptyDir": {}}]);
+        pod["spec"]["containers"][0]["volumeMounts"] =
+            json!([{"name": "work", "mountPath": "/part", "subPath": "logs"}]);
+        create(&api, &pod, "the pod to be ready", ready).await;
+        let found = exec_text(&cluster, name, &["stat", "-c", "%a", "/part"]);
+        assert_eq!(found.trim(), mode, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_for_the_user_of_the_pod_if_there_is_one() {
+    let Some(cluster) = cluster("a_token_is_for_the_user").await else {
+        return;
+    };
+    let api = cluster.api();
+    for (name, users, group, expected) in [
+        ("one", &[Some(1234)][..], None, "600 1234 0"),
+        ("same", &[Some(1234), Some(1234)], None, "600 1234 0"),
+        ("several", &[Some(1234), Some(1)], None, "644 0 0"),
+        ("untold", &[Some(1234), None], None, "644 0 0"),
+        ("group", &[Some(1234), Some(1)], Some(2000), "640 0 2000"),
+        ("both", &[Some(1234)], Some(2000), "640 1234 2000"),
+    ] {
+        let mut pod = script(name, "sleep 1000");
+        let one = pod["spec"]["containers"][0].clone();
+        let all = users.iter().enumerate().map(|(number, user)| {
+            let mut container = one.clone();
+            container["name"] = json!(format!("c{number}"));
+            container["securityContext"] = json!({"runAsUser": user});
+            container
+        });
+        pod["spec"]["containers"] = all.collect();
+        pod["spec"]["securityContext"] = json!({"fsGroup": group});
+        create(&api, &pod, "the pod to be ready", ready).await;
+        let token = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+        let found = exec_text(&cluster, name, &["stat", "-L", "-c", "%a %u %g", token]);
+        assert_eq!(found.trim(), expected, "{name}");
+    }
+}

@@ -45,6 +45,16 @@ pub fn import_box(cluster: &Cluster) {
     import(cluster, &shell_box());
 }
 
+/// Imports the image with the shell under another name, with a user of its own.
+pub fn import_box_of(cluster: &Cluster, name: &str, user: &str) {
+    let image = Image {
+        name: name.to_owned(),
+        user: user.to_owned(),
+        ..shell_box()
+    };
+    import(cluster, &image);
+}
+
 /// Packs the image with the shell, for a node that is not the cluster's own; gives the layout's path.
 pub fn pack_box(cluster: &Cluster) -> String {
     let layout = pack(cluster, &shell_box());
@@ -69,7 +79,7 @@ fn shell_box() -> Image {
         Entry::Text(
             "etc/group".to_owned(),
             0o644,
-            "root:x:0:\nnobody:x:65534:\n".to_owned(),
+            "root:x:0:\nnobody:x:65534:\nlogs:x:200:nobody\n".to_owned(),
         ),
         Entry::Directory("root".to_owned(), 0o700),
         Entry::Directory("tmp".to_owned(), 0o1777),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
 use crate::http::Api;
-use crate::{PATIENCE, eventually_async, image};
+use crate::{PATIENCE, eventually_async, image, programs};
 
 /// Where the pods of the default namespace are.
 pub const PODS: &str = "/api/v1/namespaces/default/pods";
@@ -63,6 +63,27 @@ pub fn script(name: &str, script: &str) -> Value {
             }],
         },
     })
+}
+
+/// A [`script`] with `ctl` in the pod as /programs/ctl, which takes its configuration from where a program in a cluster finds it.
+pub fn with_ctl(name: &str, text: &str) -> Value {
+    let mut pod = script(name, text);
+    let folder = programs::path("ctl");
+    let folder = folder.parent().expect("it lies in a folder");
+    // The program is not linked statically.
+    let host = |name: &str, path: &str| json!({"name": name, "hostPath": {"path": path}});
+    pod["spec"]["volumes"] = json!([
+        host("programs", &folder.to_string_lossy()),
+        host("lib", "/lib"),
+        host("lib64", "/lib64"),
+    ]);
+    let mount = |name: &str, path: &str| json!({"name": name, "mountPath": path, "readOnly": true});
+    pod["spec"]["containers"][0]["volumeMounts"] = json!([
+        mount("programs", "/programs"),
+        mount("lib", "/lib"),
+        mount("lib64", "/lib64"),
+    ]);
+    pod
 }
 
 /// Creates a pod and waits until `wanted` says yes; gives the pod as it then is.

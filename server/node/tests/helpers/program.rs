@@ -86,6 +86,7 @@ fn main() {
         }
         ["wait"] => unsafe {
             signal(15, end);
+            signal(37, end);
             println!("waiting");
             loop {
                 pause();

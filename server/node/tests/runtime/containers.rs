@@ -55,6 +55,15 @@ async fn a_signal_ends_a_container_and_is_its_exit_code() {
     logged(&log, "waiting").await;
     pod.signal(&id, libc::SIGTERM).await.expect("sent");
     assert_eq!(exited(&pod, &id).await.code, 7, "it handles TERM");
+    let mut spec = machine.spec("real-time", &["wait"]);
+    spec.stop_signal = Some("SIGRTMIN+3".to_owned());
+    let log = spec.log_path.clone();
+    let id = pod.start_container(spec).await.expect("starts");
+    logged(&log, "waiting").await;
+    let signal = pod.state().borrow().get(&id).map(|found| found.stop_signal);
+    assert_eq!(signal, Some(37));
+    pod.signal(&id, 37).await.expect("sent");
+    assert_eq!(exited(&pod, &id).await.code, 7, "it handles the signal");
     let id = pod
         .start_container(machine.spec("kill", &["wait"]))
         .await
