@@ -148,3 +148,50 @@ async fn available_none(api: &Api) {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_rollout_of_pods_that_end_at_once_does_not_take_the_place_of_those_that_run() {
+    let Some(cluster) = pods::cluster("a_rollout_of_pods_that_end").await else {
+        return;
+    };
+    let api = cluster.api();
+    api.post(DEPLOYMENTS, &web(4)).await.expect(201);
+    available(&api, 4).await;
+    let change = json!({"spec": {"template": {"spec": {"containers": [
+        {"name": "web", "command": ["/none/such"]},
+    ]}}}});
+    let broken = json!({"spec": {"template": {"spec": {"containers": [
+        {"name": "web", "command": ["/web", "no-such-command"]},
+    ]}}}});
+    for patch in [change, broken] {
+        let path = format!("{DEPLOYMENTS}/web");
+        api.patch(&path, "strategic-merge", &patch)
+            .await
+            .expect(200);
+        eventually_async("new pods to be backed off", PATIENCE * 2, || async {
+            let deployment = api.get(&path).await.body;
+            let seen =
+                deployment["status"]["observedGeneration"] == deployment["metadata"]["generation"];
+            let pods = api.get(pods::PODS).await.body;
+            let crashed = pods["items"].as_array()?.iter().filter(|pod| {
+                let status = &pod["status"]["containerStatuses"][0];
+                pod["metadata"]["deletionTimestamp"].is_null()
+                    && status["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+            });
+            (seen && crashed.count() == 2).then_some(())
+        })
+        .await;
+        // A quarter may be away, a quarter may come on top: three of four stay, two are new.
+        let sets = api.get(REPLICA_SETS).await.body;
+        let sets = sets["items"].as_array().expect("a list");
+        let mut sizes: Vec<u64> = sets
+            .iter()
+            .filter_map(|set| set["spec"]["replicas"].as_u64())
+            .filter(|&size| size > 0)
+            .collect();
+        sizes.sort_unstable();
+        assert_eq!(sizes, [2, 3]);
+        let deployment = api.get(&path).await.body;
+        assert_eq!(deployment["status"]["availableReplicas"], 3);
+    }
+}

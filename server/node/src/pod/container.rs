@@ -79,7 +79,11 @@ pub(super) fn verify_non_root(
         (Some(0), _) => "container's runAsUser breaks non-root policy".to_owned(),
         (Some(_), _) => return Ok(()),
         (None, Ok(0)) => ROOT_IMAGE.to_owned(),
-        (None, Ok(_)) => return Ok(()),
+        (None, Ok(1..=MAX_USER)) => return Ok(()),
+        (None, Ok(other)) => format!(
+            "container has runAsNonRoot and image has an invalid user id ({other}). (Must be 1-({MAX_USER})): \
+             must be between 0 and {MAX_USER}, inclusive"
+        ),
         (None, Err(_)) if image_user.is_empty() => ROOT_IMAGE.to_owned(),
         (None, Err(_)) => format!(
             "container has runAsNonRoot and image has non-numeric user ({image_user}), \
@@ -90,6 +94,7 @@ pub(super) fn verify_non_root(
     Err(format!("{why} (pod: \"{full_name}\", container: {name})"))
 }
 
+const MAX_USER: i64 = i32::MAX as i64;
 const ROOT_IMAGE: &str = "container has runAsNonRoot and image will run as root";
 
 fn seccomp(profile: &SeccompProfile, profiles: &Path) -> Seccomp {
@@ -113,6 +118,10 @@ mod tests {
             "container has runAsNonRoot and image has non-numeric user (web), \
              cannot verify user is non-root",
         );
+        let invalid = Some(
+            "container has runAsNonRoot and image has an invalid user id (2147483648). \
+             (Must be 1-(2147483647)): must be between 0 and 2147483647, inclusive",
+        );
         let told = Some("container's runAsUser breaks non-root policy");
         for (all, own, user, image_user, expected) in [
             (None, None, None, "", None),
@@ -120,6 +129,7 @@ mod tests {
             (Some(true), None, None, "0", root),
             (Some(true), None, None, "0:5", root),
             (Some(true), None, None, "7:0", None),
+            (Some(true), None, None, "2147483648", invalid),
             (None, Some(true), None, "web", named),
             (None, Some(true), None, "web:web", named),
             (Some(true), Some(false), None, "web", None),

@@ -49,31 +49,27 @@ fn open_below(root: &OwnedFd, relative: &Path) -> nix::Result<OwnedFd> {
     openat2(root, relative, how)
 }
 
-/// Makes the folders that are missing, each in its parent's descriptor. The last one gets the volume's own mode,
-/// whatever the umask: who may write to the volume may write to its part.
+/// Makes the folders that are missing, each in its parent's descriptor and with the volume's own mode, whatever the
+/// umask: who may write to the volume may write to its parts.
 fn make_below(root: &OwnedFd, relative: &Path) -> io::Result<OwnedFd> {
     let mode = Mode::from_bits_truncate(fstat(root)?.st_mode);
     let mut done = PathBuf::new();
     let mut parent = open_below(root, Path::new("."))?;
-    let mut made = false;
     for part in relative.components() {
         let Component::Normal(name) = part else {
             continue;
         };
         done.push(name);
-        match mkdirat(&parent, name, mode) {
-            Err(nix::errno::Errno::EEXIST) => made = false,
-            other => {
-                other?;
-                made = true;
-            }
-        }
+        let made = match mkdirat(&parent, name, mode) {
+            Err(nix::errno::Errno::EEXIST) => false,
+            other => other.map(|()| true)?,
+        };
         parent = open_below(root, &done)?;
-    }
-    if made {
-        // What is opened with O_PATH can't be changed, except through its name below /proc.
-        let path = PathBuf::from(format!("/proc/self/fd/{}", parent.as_raw_fd()));
-        fs::set_permissions(path, fs::Permissions::from_mode(mode.bits()))?;
+        if made {
+            // What is opened with O_PATH can't be changed, except through its name below /proc.
+            let path = PathBuf::from(format!("/proc/self/fd/{}", parent.as_raw_fd()));
+            fs::set_permissions(path, fs::Permissions::from_mode(mode.bits()))?;
+        }
     }
     Ok(parent)
 }
@@ -132,6 +128,7 @@ mod tests {
             open(volume, Path::new(path)).expect("made");
             assert_eq!(mode(path), wanted, "{path}");
         }
+        assert_eq!(mode("a"), 0o2777);
         // What is there already stays as it is.
         let permissions = fs::Permissions::from_mode(0o700);
         fs::set_permissions(volume.join("logs"), permissions).expect("changed");
