@@ -182,9 +182,14 @@ async fn a_user_is_in_the_groups_that_its_image_says_unless_the_pod_wants_only_i
         pod["spec"]["securityContext"] = json!({
             "runAsUser": 65534, "supplementalGroups": [7], "supplementalGroupsPolicy": policy,
         });
-        create(&api, &pod, "the pod to be ready", ready).await;
+        let pod = create(&api, &pod, "the pod to be ready", ready).await;
         let found = exec_text(&cluster, name, &["id", "-G"]);
         assert_eq!(found.trim(), groups, "{name}");
+        let mut groups: Vec<u32> = groups.split(' ').flat_map(str::parse).collect();
+        groups.sort_unstable();
+        let told = &pod["status"]["containerStatuses"][0]["user"]["linux"];
+        let expected = json!({"uid": 65534, "gid": 65534, "supplementalGroups": groups});
+        assert_eq!(*told, expected, "{name}");
     }
 }
 

@@ -124,6 +124,7 @@ impl Pod for FakePod {
                 image: spec.image.clone(),
                 image_id: "sha256:1".to_owned(),
                 log_path: spec.log_path.clone(),
+                user: None,
                 stop_signal: libc::SIGTERM,
                 created_at: Timestamp::now(),
                 phase: Phase::Running {

@@ -398,6 +398,7 @@ impl Machine {
                     attempt,
                     image,
                     image_id,
+                    user: None,
                     life: Life::Ended(ended),
                 };
                 self.add_phantom(name, instance);

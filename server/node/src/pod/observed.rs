@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::runtime::User;
+
 /// All containers of a pod that still exist in the runtime.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Observed {
@@ -21,6 +23,8 @@ pub(crate) struct Instance {
     /// The image's name and its id.
     pub(crate) image: String,
     pub(crate) image_id: String,
+    /// Who its first process was, if that is known.
+    pub(crate) user: Option<User>,
     /// Where it is in its life.
     pub(crate) life: Life,
 }

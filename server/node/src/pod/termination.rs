@@ -59,6 +59,7 @@ impl Translator {
             attempt: container.attempt,
             image: container.image.clone(),
             image_id: container.image_id.clone(),
+            user: container.user.clone(),
             life,
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
     ContainerImage, DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints,
-    NodeSpec, NodeStatus, NodeSwapStatus, NodeSystemInfo,
+    NodeFeatures, NodeSpec, NodeStatus, NodeSwapStatus, NodeSystemInfo,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -81,6 +81,9 @@ pub(crate) fn status(
             kubelet_endpoint: Some(DaemonEndpoint {
                 port: i32::from(identity.port),
             }),
+        }),
+        features: Some(NodeFeatures {
+            supplemental_groups_policy: Some(true),
         }),
         images: Some(self::images(images)),
         node_info: Some(info(facts)),

@@ -42,7 +42,7 @@ pub use error::Error;
 pub use exec::{ExecSession, ExecSpec};
 pub use local::{Local, Options};
 pub use sandbox::{Dns, HostAlias, PodSandbox};
-pub use state::{Container, ContainerStats, Exit, NetworkStats, Phase, PodState, PodStats};
+pub use state::{Container, ContainerStats, Exit, NetworkStats, Phase, PodState, PodStats, User};
 pub use teardown::teardown;
 
 /// Makes pods on one machine.

@@ -36,10 +36,24 @@ pub struct Container {
     pub log_path: std::path::PathBuf,
     /// The signal number that a graceful stop begins with.
     pub stop_signal: i32,
+    /// Who its first process was at the start.
+    #[serde(default)]
+    pub user: Option<User>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Where it is in its life.
     pub phase: Phase,
+}
+
+/// A process's user and groups.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// The user.
+    pub uid: u32,
+    /// The first group.
+    pub gid: u32,
+    /// All groups, sorted.
+    pub groups: Vec<u32>,
 }
 
 /// Where a container is in its life.

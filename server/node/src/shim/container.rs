@@ -148,6 +148,11 @@ impl Container {
                     .as_deref()
                     .or(start.config.stop_signal.as_deref()),
             ),
+            user: Some(runtime::User {
+                uid: identity.uid,
+                gid: identity.gid,
+                groups: identity.groups.clone(),
+            }),
             created_at,
             phase: Phase::Running {
                 pid: launched.pid,

@@ -2,12 +2,13 @@
 
 use k8s_openapi::api::core::v1::{
     Container, ContainerState, ContainerStateRunning, ContainerStateTerminated,
-    ContainerStateWaiting, ContainerStatus, VolumeMountStatus,
+    ContainerStateWaiting, ContainerStatus, ContainerUser, LinuxContainerUser, VolumeMountStatus,
 };
 
 use super::{Facts, View, seconds};
 use crate::pod::observed::{Ended, Instance, Life};
 use crate::pod::spec;
+use crate::runtime::User;
 
 /// What stands before the runtime's id in `containerID`.
 pub(crate) const SCHEME: &str = "libcontainer://";
@@ -105,8 +106,19 @@ fn made(
         state: Some(life(instance)),
         allocated_resources: resources.requests.clone(),
         resources: Some(resources),
+        user: instance.user.as_ref().map(user),
         volume_mounts: mounts(container),
         ..ContainerStatus::default()
+    }
+}
+
+fn user(user: &User) -> ContainerUser {
+    ContainerUser {
+        linux: Some(LinuxContainerUser {
+            uid: user.uid.into(),
+            gid: user.gid.into(),
+            supplemental_groups: Some(user.groups.iter().copied().map(i64::from).collect()),
+        }),
     }
 }
 

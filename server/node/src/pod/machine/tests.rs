@@ -81,6 +81,7 @@ impl Bench {
             attempt,
             image: "i".to_owned(),
             image_id: "sha256:1".to_owned(),
+            user: None,
             life: Life::Running(self.now),
         };
         self.runs.push((name.to_owned(), instance));
@@ -429,6 +430,7 @@ fn an_adopted_container_keeps_its_id_its_count_and_its_readiness() {
         attempt: 3,
         image: "i".to_owned(),
         image_id: String::new(),
+        user: None,
         life: Life::Running(bench.now),
     };
     bench.tell(Input::Containers(vec![("c".to_owned(), instance)]));
