@@ -104,6 +104,11 @@ async fn what_else_listens_on_the_nodes_loopback_is_out_of_reach_for_pods() {
     let api = cluster.api();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
     let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let _ = std::io::Write::write_all(&mut client, b"a secret\n");
+        }
+    });
     let mut pod = script("attack", "sleep 1000");
     pod["spec"]["containers"][0]["securityContext"] = json!({"privileged": true});
     create(&api, &pod, "the pod to be ready", ready).await;
@@ -112,10 +117,9 @@ async fn what_else_listens_on_the_nodes_loopback_is_out_of_reach_for_pods() {
         "gateway=$(ip route | sed -n 's/default via \\([^ ]*\\).*/\\1/p') && \
          own=$(hostname -i) && \
          echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet && \
-         ip route del table local local 127.0.0.0/8 dev lo && \
-         ip route del table local local 127.0.0.1 dev lo && \
+         ip addr del 127.0.0.1/8 dev lo && \
          ip route add 127.0.0.0/8 via $gateway src $own && \
-         echo prepared && nc -w 3 127.0.0.1 {port} < /dev/null && echo reached; true"
+         echo prepared && timeout 5 nc -w 3 127.0.0.1 {port} < /dev/null; true"
     );
     let said = exec_text(&cluster, "attack", &["sh", "-c", &text]);
     assert_eq!(said, "prepared\n");
