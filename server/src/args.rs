@@ -91,6 +91,9 @@ pub(crate) struct ServerFlags {
     /// How long Events are kept
     #[arg(long, value_name = "DURATION", default_value = "1h")]
     pub(crate) event_ttl: String,
+    /// How often the store forgets what was superseded an interval before; 0 for never
+    #[arg(long, value_name = "DURATION", default_value = "5m")]
+    pub(crate) etcd_compaction_interval: String,
     /// How long a node may be silent before it counts as gone
     #[arg(long, value_name = "DURATION", default_value = "40s")]
     pub(crate) node_monitor_grace_period: String,

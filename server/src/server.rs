@@ -145,6 +145,10 @@ fn config(flags: &ServerFlags, pki: Arc<Pki>) -> Result<apiserver::Config, Error
         token_auth_file: flags.token_auth_file.clone(),
         service_cluster_ip_range: flags.service_cluster_ip_range.clone(),
         event_ttl: duration("--event-ttl", &flags.event_ttl)?,
+        compaction_interval: duration(
+            "--etcd-compaction-interval",
+            &flags.etcd_compaction_interval,
+        )?,
         ..apiserver::Config::new(pki)
     })
 }

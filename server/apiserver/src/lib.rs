@@ -34,6 +34,7 @@ mod body;
 mod cache;
 mod call;
 mod coalesce;
+mod compaction;
 mod discovery;
 mod expiry;
 mod handlers;

@@ -30,7 +30,7 @@ use crate::coalesce::{self, Coalesce, Polls};
 use crate::metrics::Metrics;
 use crate::node::Nodes;
 use crate::pki::Pki;
-use crate::{bootstrap, expiry, routes};
+use crate::{bootstrap, compaction, expiry, routes};
 
 /// How many connections are served at once; more wait.
 const CONNECTIONS: usize = 8192;
@@ -58,6 +58,8 @@ pub struct Config {
     pub watch_timeout: Duration,
     /// How long events are kept.
     pub event_ttl: Duration,
+    /// How often the store forgets what was superseded an interval before; zero for never.
+    pub compaction_interval: Duration,
 }
 
 impl Config {
@@ -71,6 +73,7 @@ impl Config {
             service_cluster_ip_range: "10.96.0.0/16".to_owned(),
             watch_timeout: Duration::from_secs(1800),
             event_ttl: Duration::from_secs(3600),
+            compaction_interval: Duration::from_secs(300),
         }
     }
 }
@@ -120,6 +123,7 @@ pub struct Server {
     stop: watch::Sender<bool>,
     listening: JoinHandle<()>,
     expiring: JoinHandle<()>,
+    compacting: JoinHandle<()>,
 }
 
 impl Server {
@@ -140,6 +144,8 @@ impl Server {
         let listening = tokio::spawn(listen_for(listener, tls, router.clone(), stopping.clone()));
         populate(&app, &router).await?;
         ready.send_replace(true);
+        let interval = config.compaction_interval;
+        let compacting = tokio::spawn(compaction::run(app.store.clone(), interval, stopping));
         let expiring = tokio::spawn(expiry::run(app, router.clone(), config.event_ttl, ready));
         Ok(Self {
             router,
@@ -147,6 +153,7 @@ impl Server {
             stop,
             listening,
             expiring,
+            compacting,
         })
     }
 
@@ -173,6 +180,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop.send_replace(true);
         self.expiring.abort();
+        self.compacting.abort();
     }
 }
 

@@ -116,6 +116,12 @@ async fn historic(
     after: Option<&str>,
 ) -> Result<Page> {
     let cache = call.app.cache.of(call.kind);
+    let oldest = call.app.store.compacted();
+    if revision < oldest {
+        // Also where the cache would know: what a revision gives must not depend on the kind.
+        let requested = revision;
+        return Err(store::Error::Compacted { requested, oldest }.into());
+    }
     if cache.last_change() <= revision && call.app.cache.revision() >= revision {
         let mut page = cached(call, options, revision, after);
         if cache.last_change() <= revision {

@@ -43,11 +43,21 @@ impl Answer {
 impl Cluster {
     /// Starts one.
     pub(crate) async fn start() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// Starts one that forgets what was superseded an interval before.
+    pub(crate) async fn forgetting_every(interval: std::time::Duration) -> Self {
+        Self::with(|config| config.compaction_interval = interval).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let addresses = ["127.0.0.1".parse().unwrap()];
         let pki = Pki::open(directory.path(), &["localhost".to_owned()], &addresses).unwrap();
         let mut config = Config::new(Arc::new(pki));
         config.secure_port = 0;
+        change(&mut config);
         let store = Arc::new(store::memory::Memory::new());
         let server = Server::start(config, store).await.unwrap();
         Self {

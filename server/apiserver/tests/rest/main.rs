@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails here says enough")]
 
+mod forgetting;
 mod harness;
 mod impersonation;
 mod objects;

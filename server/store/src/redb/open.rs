@@ -53,6 +53,11 @@ impl Source {
         self.build(File::read_write(&self.path, self.faults.clone())?)
     }
 
+    /// How long the file is, in bytes; 0 if that can't be told.
+    pub(super) fn length(&self) -> u64 {
+        fs::metadata(&self.path).map_or(0, |metadata| metadata.len())
+    }
+
     /// Opens the database with what redb writes kept in memory.
     pub(super) fn open_read_only(&self) -> Result<Database, DatabaseError> {
         self.build(File::read_only(&self.path, self.faults.clone())?)

@@ -1,35 +1,55 @@
 //! One redb transaction: commits in, compacted versions out, and the numbers.
 
-use std::collections::BTreeMap;
-
-use bytes::Bytes;
-use redb::{Database, ReadableTable as _};
+use parking_lot::RwLock;
+use redb::{Database, ReadableTable as _, Table};
 
 use super::format::{
-    CHANGES, State, VALUES, decode_changes, encode_changes, encode_value, set_state, value_length,
+    CHANGES, Change, Location, State, VALUES, decode_changes, encode_changes, encode_value,
+    set_state, value_length,
 };
 use super::stage::Commit;
+use super::view::View;
 use crate::Revision;
-use crate::index::Version;
-
-/// A version that compaction has taken out of the index, with its key.
-pub(super) type Removed = (Bytes, Version<u32>);
 
 /// What to write.
 pub(super) struct Job<'a> {
     /// In order of revision.
     pub(super) commits: Vec<&'a Commit>,
-    /// They may be among the commits.
-    pub(super) removed: &'a [Removed],
     pub(super) state: State,
+    pub(super) sweep: Option<Sweep<'a>>,
+}
+
+/// A step of taking out what the index has forgotten, in the order of revisions: so neighbours go
+/// together, and whole pages become free.
+pub(super) struct Sweep<'a> {
+    /// Where to go on.
+    pub(super) from: Revision,
+    /// The compacted revision: younger commits are left alone.
+    pub(super) to: Revision,
+    /// How many commits to look at.
+    pub(super) limit: usize,
+    /// Has the index.
+    pub(super) view: &'a RwLock<View>,
+}
+
+/// What a transaction did to the values.
+#[derive(Debug, Default)]
+pub(super) struct Persisted {
+    /// How many bytes of values came.
+    pub(super) written: u64,
+    /// How many bytes of values went.
+    pub(super) freed: u64,
+    /// Where the sweep is to go on, if it has not seen all.
+    pub(super) next: Option<Revision>,
 }
 
 /// Writes it, and returns when it is on the disk.
-pub(super) fn persist(database: &Database, job: &Job<'_>) -> Result<(), redb::Error> {
+pub(super) fn persist(database: &Database, job: &Job<'_>) -> Result<Persisted, redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_two_phase_commit(true);
     // Saves the allocator's state, so that opening after a crash need not walk the whole database.
     transaction.set_quick_repair(true);
+    let mut persisted = Persisted::default();
     {
         let mut changes = transaction.open_table(CHANGES)?;
         let mut values = transaction.open_table(VALUES)?;
@@ -39,45 +59,66 @@ pub(super) fn persist(database: &Database, job: &Job<'_>) -> Result<(), redb::Er
                     let location = (commit.revision, index);
                     let mut space = values.insert_reserve(location, value_length(value))?;
                     encode_value(value, space.as_mut());
+                    persisted.written += value.len() as u64;
                 }
             }
             let row = encode_changes(&commit.changes());
             changes.insert(commit.revision, row.as_slice())?;
         }
-        let mut by_commit: BTreeMap<Revision, Vec<&Bytes>> = BTreeMap::new();
-        for (key, version) in job.removed {
-            if let Some(index) = version.value {
-                values.remove((version.modified, index))?;
+        if let Some(sweep) = &job.sweep {
+            let plan = plan(sweep, &changes)?;
+            for (revision, left) in &plan.rows {
+                if left.is_empty() {
+                    changes.remove(revision)?;
+                } else {
+                    changes.insert(revision, encode_changes(left).as_slice())?;
+                }
             }
-            by_commit.entry(version.modified).or_default().push(key);
-        }
-        for (revision, keys) in by_commit {
-            forget(&mut changes, revision, &keys)?;
+            for location in plan.values {
+                let removed = values.remove(location)?;
+                persisted.freed += removed.map_or(0, |value| value.value().len() as u64);
+            }
+            persisted.next = plan.next;
         }
     }
     set_state(&transaction, job.state)?;
     transaction.commit()?;
-    Ok(())
+    Ok(persisted)
 }
 
-/// Takes keys out of what a commit did, and the commit out when nothing is left of it.
-fn forget(
-    changes: &mut redb::Table<'_, u64, &'static [u8]>,
-    revision: Revision,
-    keys: &[&Bytes],
-) -> Result<(), redb::Error> {
-    let Some(row) = changes.get(revision)? else {
-        return Ok(());
-    };
-    let mut left = decode_changes(row.value()).ok_or_else(|| {
-        redb::Error::Corrupted(format!("the changes of revision {revision} can't be read"))
-    })?;
-    drop(row);
-    left.retain(|change| !keys.contains(&&change.key));
-    if left.is_empty() {
-        changes.remove(revision)?;
-    } else {
-        changes.insert(revision, encode_changes(&left).as_slice())?;
+/// What a step of a sweep takes out.
+#[derive(Default)]
+struct Plan {
+    /// Commits of which something goes, with what is left of them.
+    rows: Vec<(Revision, Vec<Change>)>,
+    values: Vec<Location>,
+    next: Option<Revision>,
+}
+
+fn plan(sweep: &Sweep<'_>, changes: &Table<'_, u64, &'static [u8]>) -> Result<Plan, redb::Error> {
+    let mut plan = Plan::default();
+    for (seen, row) in changes.range(sweep.from..=sweep.to)?.enumerate() {
+        let (revision, bytes) = row?;
+        let revision = revision.value();
+        if seen == sweep.limit {
+            plan.next = Some(revision);
+            break;
+        }
+        let all = decode_changes(bytes.value()).ok_or_else(|| {
+            redb::Error::Corrupted(format!("the changes of revision {revision} can't be read"))
+        })?;
+        let before = all.len();
+        let view = sweep.view.read();
+        let (left, gone): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .partition(|change| view.index.has(&change.key, revision));
+        drop(view);
+        let values = gone.iter().filter(|change| !change.deleted);
+        plan.values
+            .extend(values.map(|change| (revision, change.index)));
+        if left.len() < before {
+            plan.rows.push((revision, left));
+        }
     }
-    Ok(())
+    Ok(plan)
 }

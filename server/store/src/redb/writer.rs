@@ -11,11 +11,19 @@
 //!   enough in the log, or compaction has removed something: checkpoint ◄────────────┘
 //! ```
 //!
-//! While there is something to compact, each turn takes a bounded step of it. When a checkpoint fails, the
-//! database is opened again for reading. After any failure, the next checkpoint that works ends it.
+//! **Compaction** goes in bounded steps between turns, and takes at most a tenth of the thread's time:
+//!
+//! ```text
+//! compact(R) ──► index: key by key, what shows at no revision from R on ──nothing found──► done
+//!                  └──found──► sweep: commit by commit up to R, what the index has no more
+//!                                └──► shrink: if much of the file is free and what is used is small
+//! ```
+//!
+//! When a checkpoint fails, the database is opened again for reading. After any failure, the next
+//! checkpoint that works ends it.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -25,7 +33,7 @@ use super::Options;
 use super::format::State;
 use super::log::Log;
 use super::open::Source;
-use super::persist::{Job, Removed, persist};
+use super::persist::{Job, Persisted, Sweep, persist};
 use super::stage::{Commit, Stage};
 use super::view::Shared;
 use crate::{Batch, Durability, Error, Outcome, Revision, Transaction, Write};
@@ -34,8 +42,14 @@ use crate::{Batch, Durability, Error, Outcome, Revision, Transaction, Write};
 /// another.
 const ROUND: usize = 1024;
 const ROUND_BYTES: usize = 16 << 20;
-/// How many keys and versions a step of compaction looks at.
+/// How many keys and versions, or commits, a step of compaction looks at.
 const COMPACTION_STEP: usize = 1024;
+/// Compaction rests this many times as long as its last step took.
+const REST: u32 = 9;
+/// From how many freed bytes on the file is made shorter, and how many used ones may be moved for that:
+/// nothing is written meanwhile.
+const SHRINK: u64 = 32 << 20;
+const MOVE: u64 = 64 << 20;
 /// How many commits make a checkpoint, and how many bytes of them: enough for the database's own work to
 /// be shared by many, and few enough for those that wait meanwhile.
 const UNWRITTEN: usize = 256;
@@ -63,6 +77,14 @@ struct Round {
     close: Option<Reply<()>>,
 }
 
+/// How far a compaction is.
+enum Compaction {
+    /// The key where the index goes on, and whether anything has been found.
+    Index(Bytes, bool),
+    /// The commit where the disk goes on.
+    Disk(Revision),
+}
+
 /// The disk refuses writes.
 struct Failure {
     message: String,
@@ -87,10 +109,12 @@ pub(super) struct Writer {
     log: Log,
     /// What is in the database.
     state: State,
-    /// The key where compaction goes on; `None` when it is done.
-    compaction: Option<Bytes>,
-    /// What compaction has taken out of the index but the disk still has.
-    removed: Vec<Removed>,
+    /// `None` when it is done.
+    compaction: Option<Compaction>,
+    /// When compaction may go on.
+    step_at: Instant,
+    /// How many bytes of the file were freed and not used again, about.
+    freed: u64,
     /// When the next checkpoint is due at the latest.
     checkpoint_at: Option<Instant>,
     /// Whether there have been relaxed commits, so that revisions must be reserved for more.
@@ -116,8 +140,9 @@ impl Writer {
             log,
             state,
             // What was compacted but not removed before the last stop.
-            compaction: (state.compacted > 0).then(Bytes::new),
-            removed: Vec::new(),
+            compaction: (state.compacted > 0).then(|| Compaction::Index(Bytes::new(), false)),
+            step_at: Instant::now(),
+            freed: 0,
             checkpoint_at: behind.then(|| Instant::now() + options.checkpoint_delay),
             options,
             relaxed: false,
@@ -169,14 +194,8 @@ impl Writer {
     fn wait(&self) -> Option<Request> {
         // The store sends `Close` before it drops its end of the channel.
         let gone = || Some(Request::Close(oneshot::channel().0));
-        if self.compaction.is_some() && self.failure.is_none() {
-            return match self.requests.try_recv() {
-                Ok(request) => Some(request),
-                Err(TryRecvError::Empty) => None,
-                Err(TryRecvError::Disconnected) => gone(),
-            };
-        }
-        let Some(due) = self.due() else {
+        let step = (self.compaction.is_some() && self.failure.is_none()).then_some(self.step_at);
+        let Some(due) = self.due().into_iter().chain(step).min() else {
             return self.requests.recv().ok().or_else(gone);
         };
         let wait = due.saturating_duration_since(Instant::now());
@@ -266,22 +285,73 @@ impl Writer {
         if revision > self.state.compacted {
             self.checkpoint(revision)?;
             self.shared.view.write().compacted = revision;
-            self.compaction = Some(Bytes::new());
+            self.compaction = Some(Compaction::Index(Bytes::new(), false));
         }
         Ok(())
     }
 
-    /// Takes a step of compaction out of the index.
+    /// Takes a step of compaction, if there is one to take and it has rested.
     fn step(&mut self) {
-        if !self.removed.is_empty() || self.failure.is_some() {
+        let begin = Instant::now();
+        if self.failure.is_some() || begin < self.step_at {
             return;
         }
-        if let Some(start) = self.compaction.take() {
-            let mut view = self.shared.view.write();
-            let compacted = view.compacted;
-            let step = view.index.compact_step(&start, COMPACTION_STEP, compacted);
-            self.removed = step.removed;
-            self.compaction = step.next;
+        self.compaction = match self.compaction.take() {
+            None => return,
+            Some(Compaction::Index(start, found)) => {
+                let mut view = self.shared.view.write();
+                let compacted = view.compacted;
+                let step = view.index.compact_step(&start, COMPACTION_STEP, compacted);
+                let found = found || step.removed > 0;
+                match step.next {
+                    Some(next) => Some(Compaction::Index(next, found)),
+                    None => found.then_some(Compaction::Disk(0)),
+                }
+            }
+            Some(Compaction::Disk(from)) => match self.write(self.state.compacted, Some(from)) {
+                Ok(next) => next.map(Compaction::Disk),
+                // It goes on here when the disk takes writes again.
+                Err(_) => Some(Compaction::Disk(from)),
+            },
+        };
+        if self.compaction.is_none() {
+            self.shrink();
+        }
+        let now = Instant::now();
+        self.step_at = now + (now - begin) * REST;
+    }
+
+    /// Makes the file shorter when most of it is free and what is in use is soon moved; else the free
+    /// space waits for new values.
+    fn shrink(&mut self) {
+        let length = self.source.length();
+        let used = length.saturating_sub(self.freed);
+        if self.reopened || self.freed < SHRINK || self.freed < length / 2 || used > MOVE {
+            return;
+        }
+        let begin = Instant::now();
+        let mut database = self.shared.database.write();
+        let outcome = match database.as_mut() {
+            Some(database) => database.compact(),
+            None => return,
+        };
+        drop(database);
+        // Also after a failure: what could not be done now is not tried each time.
+        self.freed = 0;
+        match outcome {
+            Ok(_) => {
+                let (now, took) = (self.source.length(), begin.elapsed());
+                tracing::info!(
+                    from = length,
+                    to = now,
+                    ?took,
+                    "the store's file is shorter"
+                );
+            }
+            Err(error) => {
+                self.reopen_for_reading();
+                self.refuse_writes(error.to_string());
+            }
         }
     }
 
@@ -298,15 +368,23 @@ impl Writer {
         if self.due().is_some_and(|due| due <= Instant::now()) {
             return true;
         }
-        let enough = !self.removed.is_empty()
-            || self.log.length() >= LOG
-            || self.shared.view.read().unwritten.len() >= UNWRITTEN;
+        let enough =
+            self.log.length() >= LOG || self.shared.view.read().unwritten.len() >= UNWRITTEN;
         enough && self.failure.is_none()
     }
 
-    /// Brings the database up to what is published, takes what compaction removed out of it, and begins
-    /// the log anew. After a failure this is how the disk is tried again, once in a while.
+    /// Brings the database up to what is published, and begins the log anew. After a failure this is how
+    /// the disk is tried again, once in a while.
     fn checkpoint(&mut self, compacted: Revision) -> Result<(), Error> {
+        self.write(compacted, None).map(drop)
+    }
+
+    /// A checkpoint that may take along a step of the sweep. Returns where the sweep goes on.
+    fn write(
+        &mut self,
+        compacted: Revision,
+        sweep: Option<Revision>,
+    ) -> Result<Option<Revision>, Error> {
         if let Some(failure) = &self.failure
             && Instant::now() < failure.retry_at
         {
@@ -322,19 +400,28 @@ impl Writer {
             reserved: self.reserve(revision),
             compacted,
         };
+        let shared = Arc::clone(&self.shared);
         let job = Job {
             commits: unwritten.iter().map(Arc::as_ref).collect(),
-            removed: &self.removed,
             state,
+            sweep: sweep.map(|from| Sweep {
+                from,
+                to: compacted,
+                limit: COMPACTION_STEP,
+                view: &shared.view,
+            }),
         };
-        if let Err(error) = self.attempt(&job) {
-            self.reopen_for_reading();
-            return Err(self.refuse_writes(error.to_string()));
-        }
+        let persisted = match self.attempt(&job) {
+            Ok(persisted) => persisted,
+            Err(error) => {
+                self.reopen_for_reading();
+                return Err(self.refuse_writes(error.to_string()));
+            }
+        };
+        self.freed = (self.freed + persisted.freed).saturating_sub(persisted.written);
         self.reopened = false;
         self.shared.view.write().unwritten.clear();
         self.state = state;
-        self.removed.clear();
         self.checkpoint_at = None;
         if let Err(error) = self.log.restart(revision) {
             return Err(self.refuse_writes(error.to_string()));
@@ -342,7 +429,7 @@ impl Writer {
         if self.failure.take().is_some() {
             tracing::info!("the store accepts writes again");
         }
-        Ok(())
+        Ok(persisted.next)
     }
 
     /// Up to where revisions are reserved once `revision` is on disk.
@@ -356,16 +443,16 @@ impl Writer {
         }
     }
 
-    fn attempt(&self, job: &Job<'_>) -> Result<(), redb::Error> {
+    fn attempt(&self, job: &Job<'_>) -> Result<Persisted, redb::Error> {
         if !self.reopened {
             let database = self.shared.database.read();
             let database = database.as_ref().ok_or(redb::Error::DatabaseClosed)?;
             return persist(database, job);
         }
         let database = self.source.open()?;
-        persist(&database, job)?;
+        let persisted = persist(&database, job)?;
         *self.shared.database.write() = Some(database);
-        Ok(())
+        Ok(persisted)
     }
 
     /// Goes over to refusing writes, for a while at least.

@@ -3,6 +3,7 @@
 // In a test, a panic is how to fail, and what is printed is shown when it does.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod compaction;
 mod crash;
 mod faults;
 mod opening;
