@@ -8,7 +8,10 @@ use crate::harness::{CONFIG_MAPS, Cluster};
 async fn lists_watches_and_tokens_of_forgotten_revisions_get_410() {
     let cluster = Cluster::forgetting_every(Duration::from_millis(50)).await;
     let first = cluster.config_map("a", "x").await;
-    let old = first["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
+    let old = first["metadata"]["resourceVersion"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     cluster.config_map("b", "x").await;
     let page = cluster.get(&format!("{CONFIG_MAPS}?limit=1")).await.json();
     let token = page["metadata"]["continue"].as_str().unwrap().to_owned();
@@ -41,7 +44,7 @@ async fn lists_watches_and_tokens_of_forgotten_revisions_get_410() {
     };
     assert_eq!(expired["code"], 410);
     let inconsistent = expired["metadata"]["continue"].as_str().unwrap();
-    let rest = cluster.get(&format!("{CONFIG_MAPS}?limit=1&continue={inconsistent}"));
-    let rest = rest.await.json();
+    let url = format!("{CONFIG_MAPS}?limit=1&continue={inconsistent}");
+    let rest = cluster.get(&url).await.json();
     assert_eq!(rest["items"][0]["metadata"]["name"], "b");
 }
