@@ -1,6 +1,7 @@
 //! `ctld`, a Kubernetes cluster in one program: flags, start, stop and signals. The parts are crates.
 
 mod args;
+mod claim;
 mod config;
 mod images;
 mod logging;

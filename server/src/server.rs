@@ -5,7 +5,7 @@
 //! stop    worker, scheduler, controllers → API server → store       (containers go on running)
 //! ```
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::future::Future;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -16,17 +16,14 @@ use std::time::{Duration, Instant};
 
 use api::auth::{NODES, UserInfo};
 use apiserver::pki::Pki;
-use nix::fcntl::{Flock, FlockArg};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::args::ServerFlags;
-use crate::{logging, signals, worker};
+use crate::{claim, logging, signals, worker};
 
 /// How long the parts have to end after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(10);
-/// How long another process may take to let go of a data directory.
-const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 /// The names of the API server's Service, which its certificate is valid for.
 const SERVICE_NAMES: [&str; 5] = [
     "kubernetes",
@@ -43,8 +40,8 @@ pub(crate) enum Error {
     Logging(#[from] logging::Error),
     #[error("can't make {0}: {1}")]
     Directory(PathBuf, io::Error),
-    #[error("another ctld uses {0}; give this one a --data-dir of its own")]
-    InUse(PathBuf),
+    #[error(transparent)]
+    Claim(#[from] claim::Error),
     #[error("can't write {0}: {1}")]
     Kubeconfig(PathBuf, io::Error),
     #[error(transparent)]
@@ -80,7 +77,11 @@ pub(crate) fn run(flags: ServerFlags) -> Result<(), Error> {
 async fn serve(flags: ServerFlags, begin: Instant) -> Result<(), Error> {
     let data_dir = &flags.directories.data_dir;
     make_private(data_dir)?;
-    let _lock = lock(data_dir)?;
+    let _data_dir = claim::data_dir(data_dir)?;
+    let _run_dir = match flags.no_worker {
+        true => None,
+        false => Some(claim::run_dir(&flags.directories.run_dir, data_dir)?),
+    };
     let service = worker::service_address(&flags.service_cluster_ip_range)?;
     let pki = Arc::new(Pki::open(
         &data_dir.join("pki"),
@@ -252,35 +253,6 @@ fn make_private(directory: &Path) -> Result<(), Error> {
         .mode(0o700)
         .create(directory)
         .map_err(|e| Error::Directory(directory.to_owned(), e))
-}
-
-/// One server a data directory. The lock goes with the process; its file names the process for
-/// `ctld stop`.
-pub(crate) fn lock(directory: &Path) -> Result<Flock<File>, Error> {
-    let path = directory.join("pid");
-    let in_way = |e| Error::Directory(path.clone(), e);
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(in_way)?;
-    // A process that was just being started when its parent was killed shares the lock until it
-    // executes its program: that passes.
-    let deadline = Instant::now() + LOCK_PATIENCE;
-    let mut unlocked = file;
-    let mut lock = loop {
-        match Flock::lock(unlocked, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => break lock,
-            Err((file, _)) if Instant::now() < deadline => unlocked = file,
-            Err(_) => return Err(Error::InUse(directory.to_owned())),
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    lock.set_len(0)
-        .and_then(|()| lock.write_all(std::process::id().to_string().as_bytes()))
-        .map_err(in_way)?;
-    Ok(lock)
 }
 
 fn write_kubeconfig(path: PathBuf, text: &str) -> Result<(), Error> {

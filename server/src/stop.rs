@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::args::StopFlags;
+use crate::claim;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -24,17 +25,21 @@ pub(crate) enum Error {
     #[error("can't look for processes: {0}")]
     Processes(io::Error),
     #[error(transparent)]
+    Claim(#[from] claim::Error),
+    #[error(transparent)]
     Teardown(#[from] node::runtime::Error),
 }
 
 /// Ends the server, then its pods, and takes down what they lived in.
 pub(crate) fn run(flags: &StopFlags) -> Result<(), Error> {
     let directories = &flags.directories;
+    claim::belongs_to(&directories.run_dir, &directories.data_dir)?;
     for pid in servers(&directories.data_dir, &directories.run_dir).map_err(Error::Processes)? {
         end(pid)?;
     }
     if nix::unistd::geteuid().is_root() {
         node::runtime::teardown(&directories.run_dir)?;
+        claim::release(&directories.run_dir)?;
     }
     Ok(())
 }

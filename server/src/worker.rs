@@ -9,7 +9,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use crate::args::{Directories, NodeFlags, WorkerFlags};
-use crate::{logging, signals};
+use crate::{claim, logging, signals};
 
 /// Why a worker can't start.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,8 @@ pub(crate) enum Error {
     Root,
     #[error(transparent)]
     Logging(#[from] logging::Error),
+    #[error(transparent)]
+    Claim(#[from] claim::Error),
     #[error("can't read the certificate authority {0}: {1}")]
     Authority(PathBuf, io::Error),
     #[error("can't tell this machine's name: {0}; give it with --hostname-override")]
@@ -50,6 +52,8 @@ pub(crate) fn run(flags: WorkerFlags) -> Result<(), Error> {
         &ca,
         api_server(&flags.server, &flags.service_cluster_ip_range)?,
     )?;
+    let directories = &flags.directories;
+    let _run_dir = claim::run_dir(&directories.run_dir, &directories.data_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

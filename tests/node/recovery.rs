@@ -135,3 +135,46 @@ async fn a_server_without_containers_leaves_nothing_when_it_is_stopped() {
     )
     .await;
 }
+
+#[test]
+fn a_run_directory_is_refused_to_a_second_cluster_and_its_containers_go_on() {
+    if !tests::root_or_skip("a_run_directory_is_refused_to_a_second_cluster") {
+        return;
+    }
+    let mut cluster = tests::cluster::Cluster::with_worker();
+    let other = cluster.scratch().join("other");
+    let second = |subcommand: &str, run_dir: &std::path::Path| {
+        let mut command = tests::programs::ctld();
+        command.arg(subcommand).arg("--data-dir").arg(&other);
+        command.arg("--run-dir").arg(run_dir);
+        command
+    };
+    let mut server = second("server", &cluster.run_dir());
+    let refused = server.args(["--secure-port", "0"]).output().unwrap();
+    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success(), "{words}");
+    let expected = format!(
+        "error: another ctld uses {}; give this one a --run-dir of its own\n",
+        cluster.run_dir().display()
+    );
+    assert_eq!(words, expected);
+
+    // Also while its own server is down: its pods outlive it.
+    let pods = cluster.run_dir().join("pods/of-the-first");
+    cluster.kill();
+    std::fs::create_dir_all(&pods).unwrap();
+    for subcommand in ["server", "stop"] {
+        let refused = second(subcommand, &cluster.run_dir()).output().unwrap();
+        let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success(), "{words}");
+        assert!(
+            words.contains("has the containers of the cluster in"),
+            "{words}"
+        );
+        assert!(
+            pods.exists(),
+            "{subcommand} has touched a pod of another cluster"
+        );
+    }
+    std::fs::remove_dir(&pods).unwrap();
+}
