@@ -16,6 +16,7 @@ mod completions;
 mod configured;
 mod endpoints;
 mod files;
+mod languages;
 mod recorded;
 
 use recorded::scenario;
@@ -133,4 +134,19 @@ fn what_is_wrong_with_a_kubeconfig_is_told_as_kubectl_tells_it() {
 #[test]
 fn servers_that_cannot_be_spoken_with_are_told_of_as_kubectl_does() {
     configured::scenario("servers", &endpoints::start());
+}
+
+#[test]
+fn go_templates_give_what_kubectl_gives() {
+    languages::scenario("go-template", "go-template");
+}
+
+#[test]
+fn jsonpaths_give_what_kubectl_gives() {
+    languages::scenario("jsonpath", "jsonpath");
+}
+
+#[test]
+fn jsonpaths_give_the_lists_that_kubectl_gives() {
+    languages::scenario("jsonpath-as-json", "jsonpath-as-json");
 }

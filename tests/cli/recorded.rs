@@ -306,10 +306,7 @@ fn run(program: &Path, line: &str, server: &Server, home: &Path) -> Value {
     );
     fs::write(&kubeconfig, text).expect("a temporary folder can be written");
     let output = Command::new(program)
-        .args(
-            line.split(' ')
-                .map(|w| w.replace("range.items", "range .items")),
-        )
+        .args(line.split(' '))
         .current_dir(folder("files"))
         .env("KUBECONFIG", &kubeconfig)
         .env("HOME", home)

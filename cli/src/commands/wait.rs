@@ -11,6 +11,7 @@ use crate::args::Print;
 use crate::context::{Context, line};
 use crate::duration;
 use crate::error::{Error, Result};
+use crate::printer::go::{Data, print};
 use crate::printer::jsonpath::{self, Template};
 use crate::printer::{self, Format};
 use crate::target::{self, Spec, Wanted, watch};
@@ -68,25 +69,15 @@ impl Goal {
             return Ok(Self::Condition(name.to_owned(), value.to_owned()));
         }
         if let Some(rest) = text.strip_prefix("jsonpath=") {
-            let end = match rest.rfind('}') {
-                Some(at) => at + 1,
-                // Without braces the path ends where the value begins.
-                None => rest.find('=').unwrap_or(rest.len()),
-            };
-            let (path, tail) = rest.split_at(end);
-            let value = match tail.strip_prefix('=') {
-                Some("") => return Err("jsonpath wait has to have a value after equal sign, like --for=jsonpath='{.status.readyReplicas}'=3".into()),
-                Some(value) => Some(value.trim_matches(['"', '\'']).to_owned()),
-                None => None,
-            };
-            let template = Template::parse(&jsonpath::relaxed(path)?, true)?;
+            let (path, value) = path_and_value(rest)?;
+            let template = Template::parse(&jsonpath::relaxed(&path)?, true)?;
             return Ok(Self::Path(template, value));
         }
         Err(format!("unrecognized condition: {text:?}").into())
     }
 
-    fn reached(&self, object: Option<&Value>) -> bool {
-        match (self, object) {
+    fn reached(&self, object: Option<&Value>) -> Result<bool> {
+        Ok(match (self, object) {
             (Self::Delete, object) => object.is_none(),
             (_, None) => false,
             (Self::Create, Some(object)) => !api::meta::uid(object).is_empty(),
@@ -112,15 +103,59 @@ impl Goal {
                 })
             }
             (Self::Path(template, value), Some(object)) => {
-                match template.values(object).unwrap_or_default().as_slice() {
-                    [] => false,
-                    found => value
-                        .as_ref()
-                        .is_none_or(|value| found.iter().any(|f| jsonpath::show(f) == *value)),
-                }
+                finds(template, value.as_deref(), object)?
             }
+        })
+    }
+}
+
+/// `PATH` or `PATH=VALUE`; two equal signs are part of either.
+fn path_and_value(text: &str) -> Result<(String, Option<String>)> {
+    let mut parts = vec![String::new()];
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let part = parts.last_mut().map(|part| part as &mut String);
+        match (c, part) {
+            ('=', Some(part)) if chars.next_if_eq(&'=').is_some() => part.push_str("=="),
+            ('=', _) => parts.push(String::new()),
+            (c, Some(part)) => part.push(c),
+            (_, None) => {}
         }
     }
+    let mut parts = parts.into_iter();
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(path), None, _) => Ok((path, None)),
+        (Some(path), Some(value), None) => {
+            let value = value.trim_matches(['"', '\'']).to_owned();
+            if value.is_empty() {
+                jsonpath::relaxed(&path)?;
+                return Err("jsonpath wait has to have a value after equal sign, like --for=jsonpath='{.status.readyReplicas}'=3".into());
+            }
+            Ok((path, Some(value)))
+        }
+        _ => Err("jsonpath wait format must be --for=jsonpath='{.status.readyReplicas}'=3 or --for=jsonpath='{.status.readyReplicas}'".into()),
+    }
+}
+
+/// Whether a path finds one value, and that is the one wanted.
+fn finds(template: &Template, wanted: Option<&str>, object: &Value) -> Result<bool> {
+    let found = template.find(object)?;
+    let Some(first) = found.first().filter(|first| !first.is_empty()) else {
+        return Ok(false);
+    };
+    if found.len() > 1 {
+        return Err("given jsonpath expression matches more than one list".into());
+    }
+    let [value] = first.as_slice() else {
+        return Err("given jsonpath expression matches more than one value".into());
+    };
+    let Some(wanted) = wanted else {
+        return Ok(true);
+    };
+    if matches!(value.data, Data::Map(_) | Data::List(_)) {
+        return Err("jsonpath leads to a nested object or list which is not supported".into());
+    }
+    Ok(print::text(value).trim() == wanted.trim())
 }
 
 impl Wait {
@@ -203,28 +238,37 @@ impl Wait {
             _ => Error::Plain(format!("timed out waiting for the condition on {thing}")),
         };
         let object = if self.local {
-            if !goal.reached(Some(&wanted.object)) {
+            if !goal.reached(Some(&wanted.object))? {
                 return Err(late());
             }
             Some(wanted.object.clone())
-        } else if !matches!(goal, Goal::Delete) && goal.reached(Some(&wanted.object)) {
+        } else if !matches!(goal, Goal::Delete) && goal.reached(Some(&wanted.object))? {
             Some(wanted.object.clone())
         } else if self.timeout.is_zero() && !matches!(goal, Goal::Create) {
             return Err(late());
         } else {
             let uid = api::meta::uid(&wanted.object).to_owned();
+            let mut fault = None;
             let until = watch::until(context, wanted, |object| {
                 let object = object.filter(|o| {
                     !matches!(goal, Goal::Delete) || uid.is_empty() || api::meta::uid(o) == uid
                 });
-                goal.reached(object)
+                // A path that can't be followed ends the wait as well.
+                goal.reached(object).unwrap_or_else(|error| {
+                    fault = Some(error);
+                    true
+                })
             });
             let left = end
                 .saturating_duration_since(Instant::now())
                 .max(Duration::from_millis(500));
-            tokio::time::timeout(left, until)
+            let object = tokio::time::timeout(left, until)
                 .await
-                .map_err(|_| late())??
+                .map_err(|_| late())??;
+            if let Some(error) = fault {
+                return Err(error);
+            }
+            object
         };
         if format.is_human() {
             return line(&format!("{} condition met", wanted.display()));

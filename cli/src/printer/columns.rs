@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::go;
 use super::jsonpath::{self, Template};
 use super::table::Layout;
 
@@ -63,13 +64,15 @@ impl Columns {
         self.paths
             .iter()
             .map(|path| {
-                let found = path.values(object)?;
-                let texts: Vec<String> = found.iter().map(|value| cell(value)).collect();
-                Ok(if texts.is_empty() {
-                    "<none>".to_owned()
-                } else {
-                    texts.join(",")
-                })
+                let found = path.find(object)?;
+                let nothing = found.first().is_none_or(Vec::is_empty);
+                let nothing = nothing.then(|| "<none>".to_owned());
+                let texts = found.iter().flatten().map(go::print::text);
+                Ok(nothing
+                    .into_iter()
+                    .chain(texts)
+                    .collect::<Vec<_>>()
+                    .join(","))
             })
             .collect()
     }
@@ -84,22 +87,5 @@ impl Columns {
             layout.push(self.row(object)?);
         }
         Ok(layout.flush())
-    }
-}
-
-/// A value as Go's `%v` prints it: maps as `map[a:b]`, lists as `[a b]`.
-pub(crate) fn cell(value: &Value) -> String {
-    match value {
-        Value::Null => "<nil>".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(list) => format!("[{}]", list.iter().map(cell).collect::<Vec<_>>().join(" ")),
-        Value::Object(map) => {
-            let pairs: Vec<String> = map
-                .iter()
-                .map(|(key, value)| format!("{key}:{}", cell(value)))
-                .collect();
-            format!("map[{}]", pairs.join(" "))
-        }
-        other => other.to_string(),
     }
 }

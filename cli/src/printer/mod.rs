@@ -1,6 +1,7 @@
 //! How objects are printed: each form of `-o` in a file of its own.
 
 pub(crate) mod columns;
+pub(crate) mod go;
 pub(crate) mod json;
 pub(crate) mod jsonpath;
 pub(crate) mod kyaml;
@@ -9,6 +10,8 @@ pub(crate) mod sort;
 pub(crate) mod table;
 pub(crate) mod tabs;
 pub(crate) mod template;
+
+use std::io::{BufWriter, Write};
 
 use serde_json::Value;
 
@@ -147,19 +150,14 @@ impl Format {
             Self::JsonPath(path, text) => path
                 .text(object)
                 .map_err(|error| jsonpath_error(&error, text, object)),
-            Self::JsonPathAsJson(path, text) => {
-                let found = path
-                    .values(object)
-                    .map_err(|error| jsonpath_error(&error, text, object))?;
-                let list: Vec<Value> = found
-                    .into_iter()
-                    .map(std::borrow::Cow::into_owned)
-                    .collect();
-                Ok(json::pretty(&list.into()))
+            Self::JsonPathAsJson(path, text) => path
+                .lists(object)
+                .map_err(|error| jsonpath_error(&error, text, object)),
+            Self::GoTemplate(template) => {
+                let mut out = Vec::new();
+                run_template(template, object, &mut out)?;
+                Ok(String::from_utf8_lossy(&out).into_owned())
             }
-            Self::GoTemplate(template) => template
-                .run(object)
-                .map_err(|error| template_error(&error, template.source())),
             Self::Columns(columns) => {
                 let list = object["items"].as_array();
                 let objects: Vec<&Value> =
@@ -168,6 +166,44 @@ impl Format {
             }
         }
     }
+}
+
+impl Format {
+    /// Writes one object to stdout. What a Go template writes needs to be no text, nor to end.
+    pub(crate) fn print(&self, object: &Value, resource: Option<&Resource>) -> Result<()> {
+        let Self::GoTemplate(template) = self else {
+            return crate::context::print(&self.object(object, resource)?);
+        };
+        let mut out = BufWriter::new(std::io::stdout());
+        let ran = run_template(template, object, &mut out);
+        out.flush()?;
+        ran
+    }
+}
+
+/// Runs a Go template. Of an error the output tells more than the message does.
+fn run_template(
+    template: &template::Template,
+    object: &Value,
+    out: &mut (dyn Write + Send),
+) -> Result<()> {
+    let problem = match template.run(object, out) {
+        Ok(()) => return Ok(()),
+        Err(template::Stop::Output(error)) => return Err(error.into()),
+        Err(template::Stop::Problem(problem)) => problem,
+    };
+    let object = go::value::written_and_read(object);
+    let source = template.source();
+    write!(
+        out,
+        "Error executing template: {problem}. Printing more information for debugging the template:\n\ttemplate was:\n\t\t{source}\n\traw data was:\n\t\t{}\n\tobject given to template engine was:\n\t\t{}\n\n",
+        json::compact(&object),
+        go::print::text(&go::Value::of(&object)),
+    )?;
+    let quoted = go::quote::quote(source.as_bytes(), false);
+    Err(Error::Plain(format!(
+        "error executing template {quoted}: {problem}"
+    )))
 }
 
 fn missing_argument() -> Error {
@@ -187,34 +223,11 @@ fn unknown(output: &str, tables: bool) -> Error {
 }
 
 fn jsonpath_error(error: &str, template: &str, object: &Value) -> Error {
+    let quoted = go::quote::quote(template.as_bytes(), false);
     Error::Plain(format!(
-        "error executing jsonpath {template:?}: Error executing template: {error}. Printing more information for debugging the template:\n\ttemplate was:\n\t\t{template}\n\tobject given to jsonpath engine was:\n\t\t{}\n\n",
-        go_syntax(object)
+        "error executing jsonpath {quoted}: Error executing template: {error}. Printing more information for debugging the template:\n\ttemplate was:\n\t\t{template}\n\tobject given to jsonpath engine was:\n\t\t{}\n\n",
+        go::print::syntax(&go::Value::of(object))
     ))
-}
-
-fn template_error(error: &str, template: &str) -> Error {
-    Error::Plain(format!("error executing template {template:?}: {error}"))
-}
-
-/// A value as Go's `%#v` prints a decoded JSON value.
-fn go_syntax(value: &Value) -> String {
-    match value {
-        Value::Null => "interface {}(nil)".to_owned(),
-        Value::String(text) => format!("{text:?}"),
-        Value::Array(list) => format!(
-            "[]interface {{}}{{{}}}",
-            list.iter().map(go_syntax).collect::<Vec<_>>().join(", ")
-        ),
-        Value::Object(map) => {
-            let pairs: Vec<String> = map
-                .iter()
-                .map(|(key, value)| format!("{key:?}:{}", go_syntax(value)))
-                .collect();
-            format!("map[string]interface {{}}{{{}}}", pairs.join(", "))
-        }
-        other => other.to_string(),
-    }
 }
 
 /// `kind.group/name` of an object, or of each in a list.
@@ -262,14 +275,13 @@ pub(crate) fn outcome(
     resource: &Resource,
     message: &str,
 ) -> Result<()> {
-    let text = match format {
-        Format::Human | Format::Wide => format!(
-            "{}/{} {message}\n",
+    match format {
+        Format::Human | Format::Wide => crate::context::line(&format!(
+            "{}/{} {message}",
             resource.prefix(),
             api::meta::name(object)
-        ),
-        other if flags.show_managed_fields => other.object(object, Some(resource))?,
-        other => other.object(&without_managed_fields(object.clone()), Some(resource))?,
-    };
-    crate::context::print(&text)
+        )),
+        other if flags.show_managed_fields => other.print(object, Some(resource)),
+        other => other.print(&without_managed_fields(object.clone()), Some(resource)),
+    }
 }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use super::jsonpath::{Template, relaxed};
+use super::jsonpath::{self, Template, relaxed};
 
 /// Why things can't be sorted.
 #[derive(Debug, thiserror::Error)]
@@ -30,8 +30,14 @@ pub(crate) fn sort<T>(
     let template = Template::parse(&path, true).map_err(SortError::Path)?;
     let mut keys = Vec::with_capacity(things.len());
     for thing in things.iter() {
-        let found = template.values(object(thing)).map_err(SortError::Path)?;
-        keys.push(found.into_iter().next().map(std::borrow::Cow::into_owned));
+        let found = template.find(object(thing)).map_err(SortError::Path)?;
+        let first = found
+            .into_iter()
+            .next()
+            .unwrap_or_default()
+            .into_iter()
+            .next();
+        keys.push(first.map(|value| jsonpath::json_of(&value)));
     }
     if !things.is_empty() && keys.iter().all(Option::is_none) {
         return Err(SortError::Nowhere(path));

@@ -179,7 +179,7 @@ pub(crate) fn labels(labels: &Value) -> String {
 
 /// A cell as text: cut at the first line break, with control characters made visible.
 fn cell_text(cell: &Value) -> String {
-    let text = jsonpath::show(cell);
+    let text = jsonpath::show(cell).into_owned();
     if !text.contains(|c: char| c.is_control()) {
         return text;
     }

@@ -14,7 +14,7 @@ use self::prune::Visited;
 use crate::args::{DryRun, DryRunFlag, Files, Print};
 use crate::client::Request;
 use crate::commands::delete;
-use crate::context::{Context, note, print};
+use crate::context::{Context, note};
 use crate::duration;
 use crate::error::{Error, Result};
 use crate::printer::{self, Format};
@@ -220,7 +220,7 @@ impl Apply {
         };
         if printed.len() == 1 {
             let (object, resource) = printed.swap_remove(0);
-            return print(&format.object(&clean(object), Some(&resource))?);
+            return format.print(&clean(object), Some(&resource));
         }
         if printed.is_empty() {
             return Ok(());
@@ -230,7 +230,7 @@ impl Apply {
             .map(|(object, _)| clean(object))
             .collect();
         let list = json!({"apiVersion": "v1", "items": items, "kind": "List", "metadata": {}});
-        print(&format.object(&list, None)?)
+        format.print(&list, None)
     }
 
     fn manager(&self) -> &str {

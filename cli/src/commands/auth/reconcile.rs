@@ -170,7 +170,7 @@ impl Reconcile {
                     true => plan.object.clone(),
                     false => printer::without_managed_fields(plan.object.clone()),
                 };
-                print(&format.object(&object, None)?)?;
+                format.print(&object, None)?;
             }
         }
         let Some(word) = plan.operation.word() else {

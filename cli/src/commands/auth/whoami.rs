@@ -45,7 +45,7 @@ impl Whoami {
         }
         match format {
             Format::Json => print(&go::pretty_in(&answer, &ORDER)),
-            other => print(&other.object(&answer, None)?),
+            other => other.print(&answer, None),
         }
     }
 }

@@ -56,7 +56,7 @@ impl View {
         let value = config.to_value();
         match format {
             Format::Json => print(&(ordered(&value) + "\n")),
-            other => print(&other.object(&value, None)?),
+            other => other.print(&value, None),
         }
     }
 }

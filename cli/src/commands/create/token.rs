@@ -8,7 +8,7 @@ use serde_json::json;
 use super::generators::one;
 use crate::args::Print;
 use crate::client::Request;
-use crate::context::{Context, line, print};
+use crate::context::{Context, line};
 use crate::duration;
 use crate::error::{Error, Result};
 use crate::printer::Format;
@@ -72,7 +72,7 @@ impl Token {
         if format.is_human() {
             return line(answer["status"]["token"].as_str().unwrap_or_default());
         }
-        print(&format.object(&answer, None)?)
+        format.print(&answer, None)
     }
 
     fn bound(&self) -> Result<Option<serde_json::Value>> {

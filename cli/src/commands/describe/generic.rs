@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::printer::columns::cell;
+use crate::printer::go::{Value as GoValue, print};
 use crate::printer::tabs;
 
 /// Fields that the first lines show, or nobody wants.
@@ -99,12 +99,15 @@ fn content(out: &mut String, level: usize, object: &Value, path: &str) {
                     if item.is_object() {
                         content(out, level + 1, item, &path);
                     } else {
-                        out.push_str(&format!("{indent}  {}\n", cell(item)));
+                        out.push_str(&format!("{indent}  {}\n", print::text(&GoValue::of(item))));
                     }
                 }
             }
             Value::Null => out.push_str(&format!("{indent}{label}:\t<nil>\n")),
-            other => out.push_str(&format!("{indent}{label}:\t{}\n", cell(other))),
+            other => out.push_str(&format!(
+                "{indent}{label}:\t{}\n",
+                print::text(&GoValue::of(other))
+            )),
         }
     }
 }

@@ -276,7 +276,7 @@ impl Get {
         if strip {
             whole = printer::without_managed_fields(whole);
         }
-        print(&format.object(&whole, None)?)?;
+        format.print(&whole, None)?;
         Error::many(errors)
     }
 

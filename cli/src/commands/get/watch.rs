@@ -218,6 +218,6 @@ impl Shown<'_> {
         if separate {
             print("---\n")?;
         }
-        print(&self.format.object(&object, Some(&self.wanted.resource))?)
+        self.format.print(&object, Some(&self.wanted.resource))
     }
 }

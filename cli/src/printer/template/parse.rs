@@ -1,343 +1,374 @@
-//! Template text to tree.
+//! Tokens to tree, with Go's grammar and its messages.
 
-use serde_json::Value;
+mod pipeline;
 
-use super::{Node, Pipe, Term, functions};
+use super::lex::{Keyword, Kind, Lexer, Token};
+use super::node::{Action, Branch, Invocation, Node, Tree};
+use super::stack::Stack;
+use crate::printer::go::quote;
 
-/// Parses a whole template.
-pub(super) fn parse(text: &str) -> Result<Vec<Node>, String> {
-    let tokens = split(text)?;
+/// Parses a whole text.
+pub(super) fn parse(name: &str, text: &str, stack: Stack) -> Result<Tree, String> {
     let mut parser = Parser {
-        tokens,
-        at: 0,
-        line: 1,
+        lexer: Lexer::new(text),
+        own: Own::default(),
+        tree: Tree::default(),
+        depth: 0,
+        stack,
+        name,
     };
-    let (nodes, end) = parser.block()?;
-    match end {
-        None => Ok(nodes),
-        Some(word) => Err(format!(
-            "template: output:{}: unexpected {{{{{word}}}}}",
-            parser.line
-        )),
-    }
+    let nodes = parser.top()?;
+    parser.add(name.to_owned(), nodes)?;
+    parser.tree.text = text.to_owned();
+    Ok(parser.tree)
 }
 
-/// Text, or the inside of `{{ }}` with its line.
-enum Token {
-    Text(String),
-    Action(String, usize),
-}
-
-fn split(text: &str) -> Result<Vec<Token>, String> {
-    let mut tokens = Vec::new();
-    let mut rest = text;
-    let mut line = 1;
-    let mut trim_next = false;
-    loop {
-        let Some(start) = rest.find("{{") else {
-            push_text(&mut tokens, rest, trim_next, false);
-            return Ok(tokens);
-        };
-        let after = &rest[start + 2..];
-        let trim_before =
-            after.starts_with("- ") || after.starts_with("-\n") || after.starts_with("-\t");
-        push_text(&mut tokens, &rest[..start], trim_next, trim_before);
-        line += rest[..start].matches('\n').count();
-        let body = if trim_before { &after[1..] } else { after };
-        let end =
-            action_end(body).ok_or_else(|| format!("template: output:{line}: unclosed action"))?;
-        let inner = &body[..end];
-        trim_next = inner.ends_with('-')
-            && inner.len() > 1
-            && inner[..inner.len() - 1].ends_with(char::is_whitespace);
-        let inner = if trim_next {
-            &inner[..inner.len() - 1]
-        } else {
-            inner
-        };
-        let trimmed = inner.trim();
-        if !(trimmed.starts_with("/*") && trimmed.ends_with("*/")) {
-            tokens.push(Token::Action(trimmed.to_owned(), line));
-        }
-        line += inner.matches('\n').count();
-        rest = &body[end + 2..];
-    }
-}
-
-fn push_text(tokens: &mut Vec<Token>, text: &str, trim_start: bool, trim_end: bool) {
-    let text = if trim_start { text.trim_start() } else { text };
-    let text = if trim_end { text.trim_end() } else { text };
-    if !text.is_empty() {
-        tokens.push(Token::Text(text.to_owned()));
-    }
-}
-
-/// Where `}}` is, outside of strings and comments.
-fn action_end(body: &str) -> Option<usize> {
-    if body.trim_start().starts_with("/*") {
-        let close = body.find("*/")?;
-        return body[close..].find("}}").map(|at| close + at);
-    }
-    let mut quote = None;
-    let mut escaped = false;
-    for (at, c) in body.char_indices() {
-        match quote {
-            Some(_) if escaped => escaped = false,
-            Some('"') if c == '\\' => escaped = true,
-            Some(q) if c == q => quote = None,
-            Some(_) => {}
-            None if matches!(c, '"' | '`') => quote = Some(c),
-            None if body[at..].starts_with("}}") => return Some(at),
-            None => {}
-        }
-    }
-    None
-}
-
-struct Parser {
-    tokens: Vec<Token>,
-    at: usize,
+/// What each definition has of its own.
+struct Own {
+    /// Tokens that were looked at and put back: the last one comes next.
+    back: Vec<Token>,
+    /// The line of the token that was read last.
     line: usize,
+    variables: Vec<String>,
+    action_line: usize,
+    ranges: usize,
+    parens: usize,
 }
 
-impl Parser {
-    /// Nodes up to the end, or up to `end` or `else`, which is given back.
-    fn block(&mut self) -> Result<(Vec<Node>, Option<String>), String> {
-        let mut nodes = Vec::new();
-        while let Some(token) = self.tokens.get(self.at) {
-            self.at += 1;
-            let (body, line) = match token {
-                Token::Text(text) => {
-                    nodes.push(Node::Text(text.clone()));
-                    continue;
-                }
-                Token::Action(body, line) => (body.clone(), *line),
-            };
-            self.line = line;
-            let (word, rest) = body.split_once(char::is_whitespace).unwrap_or((&body, ""));
-            match word {
-                "end" => return Ok((nodes, Some("end".into()))),
-                "else" => {
-                    return Ok((
-                        nodes,
-                        Some(format!("else {}", rest.trim()).trim().to_owned()),
-                    ));
-                }
-                "break" => nodes.push(Node::Break),
-                "continue" => nodes.push(Node::Continue),
-                "if" | "range" | "with" => nodes.push(self.control(word, rest)?),
-                _ => nodes.push(Node::Action(self.pipe(&body)?)),
-            }
+impl Default for Own {
+    fn default() -> Self {
+        Self {
+            back: Vec::new(),
+            line: 0,
+            variables: vec!["$".to_owned()],
+            action_line: 0,
+            ranges: 0,
+            parens: 0,
         }
-        Ok((nodes, None))
+    }
+}
+
+/// How a list of nodes ended.
+#[derive(Clone, Copy, PartialEq)]
+enum Ending {
+    Else,
+    End,
+}
+
+impl Ending {
+    fn shown(self) -> &'static str {
+        match self {
+            Self::Else => "{{else}}",
+            Self::End => "{{end}}",
+        }
+    }
+}
+
+/// A node, or what ends those before.
+enum Piece {
+    Node(Node),
+    Ending(Ending),
+}
+
+struct Parser<'t> {
+    lexer: Lexer<'t>,
+    own: Own,
+    tree: Tree,
+    depth: usize,
+    stack: Stack,
+    name: &'t str,
+}
+
+type Parsed<T> = Result<T, String>;
+
+impl Parser<'_> {
+    fn next(&mut self) -> Token {
+        if let Some(token) = self.own.back.pop() {
+            return token;
+        }
+        let token = self.lexer.token();
+        self.own.line = token.line;
+        token
     }
 
-    fn control(&mut self, word: &str, rest: &str) -> Result<Node, String> {
-        let pipe = self.pipe(rest)?;
-        let (then, end) = self.block()?;
-        let otherwise = match end.as_deref() {
-            Some("end") => Vec::new(),
-            Some("else") => match self.block()? {
-                (otherwise, Some(end)) if end == "end" => otherwise,
-                _ => return Err(self.unexpected_end()),
-            },
-            Some(chained) => {
-                // `else if x` is an `if` of its own inside, which takes the end with it.
-                let (_, chained) = chained.split_once(' ').unwrap_or_default();
-                let (word, rest) = chained.split_once(' ').unwrap_or((chained, ""));
-                vec![self.control(word, rest)?]
+    fn back(&mut self, token: Token) {
+        self.own.back.push(token);
+    }
+
+    fn peek(&mut self) -> Kind {
+        let token = self.next();
+        let kind = token.kind;
+        self.back(token);
+        kind
+    }
+
+    fn next_word(&mut self) -> Token {
+        loop {
+            let token = self.next();
+            if token.kind != Kind::Space {
+                return token;
             }
-            None => return Err(self.unexpected_end()),
+        }
+    }
+
+    /// The next token but blanks, which are gone then.
+    fn peek_word(&mut self) -> Token {
+        let token = self.next_word();
+        self.back(token.clone());
+        token
+    }
+
+    fn fail<T>(&self, problem: impl AsRef<str>) -> Parsed<T> {
+        let (name, line) = (self.name, self.own.line);
+        Err(format!("template: {name}:{line}: {}", problem.as_ref()))
+    }
+
+    fn unexpected<T>(&self, token: &Token, context: &str) -> Parsed<T> {
+        let shown = token.shown();
+        if token.kind != Kind::Error {
+            return self.fail(format!("unexpected {shown} in {context}"));
+        }
+        let started = self.own.action_line;
+        if started == 0 || started == token.line {
+            return self.fail(shown);
+        }
+        let action = if shown.ends_with(" action") {
+            ""
+        } else {
+            " in action"
         };
-        Ok(match word {
-            "if" => Node::If(pipe, then, otherwise),
-            "range" => Node::Range(pipe, then, otherwise),
-            _ => Node::With(pipe, then, otherwise),
+        let name = self.name;
+        self.fail(format!("{shown}{action} started at {name}:{started}"))
+    }
+
+    fn expect(&mut self, kinds: &[Kind], context: &str) -> Parsed<Token> {
+        let token = self.next_word();
+        if kinds.contains(&token.kind) {
+            Ok(token)
+        } else {
+            self.unexpected(&token, context)
+        }
+    }
+
+    /// One level deeper.
+    fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        if !self.stack.has_room() {
+            return self.fail("max nesting depth exceeded");
+        }
+        self.depth += 1;
+        self.tree.depth = self.tree.depth.max(self.depth);
+        let parsed = parse(self);
+        self.depth -= 1;
+        parsed
+    }
+
+    fn add(&mut self, name: String, nodes: Vec<Node>) -> Parsed<()> {
+        let known = self.tree.templates.get(&name);
+        if known.is_none_or(|known| super::node::is_empty(known)) {
+            self.tree.templates.insert(name, nodes);
+        } else if !super::node::is_empty(&nodes) {
+            let name = quote::quote(name.as_bytes(), false);
+            return self.fail(format!("template: multiple definition of template {name}"));
+        }
+        Ok(())
+    }
+
+    fn top(&mut self) -> Parsed<Vec<Node>> {
+        let mut nodes = Vec::new();
+        loop {
+            let token = self.next();
+            match token.kind {
+                Kind::End => return Ok(nodes),
+                Kind::LeftDelimiter => {
+                    let word = self.next_word();
+                    if word.kind == Kind::Keyword(Keyword::Define) {
+                        self.definition()?;
+                        continue;
+                    }
+                    self.back(word);
+                }
+                _ => {}
+            }
+            self.back(token);
+            match self.text_or_action()? {
+                Piece::Node(node) => nodes.push(node),
+                Piece::Ending(ending) => {
+                    return self.fail(format!("unexpected {}", ending.shown()));
+                }
+            }
+        }
+    }
+
+    /// The nodes up to the end of a template that has its own tokens and variables.
+    fn with_own<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        let outer = std::mem::take(&mut self.own);
+        let parsed = parse(self)?;
+        self.own = outer;
+        Ok(parsed)
+    }
+
+    fn definition(&mut self) -> Parsed<()> {
+        const CONTEXT: &str = "define clause";
+        self.with_own(|parser| {
+            let token = parser.expect(&[Kind::String, Kind::RawString], CONTEXT)?;
+            let name = parser.unquoted(&token)?;
+            parser.expect(&[Kind::RightDelimiter], CONTEXT)?;
+            parser.body(name, CONTEXT)
         })
     }
 
-    fn unexpected_end(&self) -> String {
-        format!("template: output:{}: unexpected EOF", self.line)
+    fn body(&mut self, name: String, context: &str) -> Parsed<()> {
+        let (nodes, ending) = self.list()?;
+        if ending != Ending::End {
+            return self.fail(format!("unexpected {} in {context}", ending.shown()));
+        }
+        self.add(name, nodes)
     }
 
-    fn pipe(&self, text: &str) -> Result<Pipe, String> {
-        let mut words = Words {
-            text: text.chars().collect(),
-            at: 0,
-            line: self.line,
+    fn unquoted(&self, token: &Token) -> Parsed<String> {
+        match quote::unquote(&token.text) {
+            Some(text) => Ok(String::from_utf8_lossy(&text).into_owned()),
+            None => self.fail("invalid syntax"),
+        }
+    }
+
+    fn list(&mut self) -> Parsed<(Vec<Node>, Ending)> {
+        let mut nodes = Vec::new();
+        while self.peek_word().kind != Kind::End {
+            match self.text_or_action()? {
+                Piece::Node(node) => nodes.push(node),
+                Piece::Ending(ending) => return Ok((nodes, ending)),
+            }
+        }
+        self.fail("unexpected EOF")
+    }
+
+    fn text_or_action(&mut self) -> Parsed<Piece> {
+        let token = self.next_word();
+        match token.kind {
+            Kind::Text => Ok(Piece::Node(Node::Text(token.text))),
+            Kind::LeftDelimiter => {
+                self.own.action_line = token.line;
+                let parsed = self.deeper(Self::action)?;
+                self.own.action_line = 0;
+                Ok(parsed)
+            }
+            _ => self.unexpected(&token, "input"),
+        }
+    }
+
+    fn action(&mut self) -> Parsed<Piece> {
+        let token = self.next_word();
+        let Kind::Keyword(keyword) = token.kind else {
+            return self.plain_action(token);
         };
-        let pipe = words.pipe()?;
-        if words.at < words.text.len() {
-            return Err(words.fail("unexpected right paren"));
-        }
-        Ok(pipe)
-    }
-}
-
-/// The inside of an action.
-struct Words {
-    text: Vec<char>,
-    at: usize,
-    line: usize,
-}
-
-impl Words {
-    fn peek(&self) -> Option<char> {
-        self.text.get(self.at).copied()
-    }
-
-    fn spaces(&mut self) {
-        while self.peek().is_some_and(char::is_whitespace) {
-            self.at += 1;
-        }
-    }
-
-    fn fail(&self, message: &str) -> String {
-        format!("template: output:{}: {message}", self.line)
-    }
-
-    fn pipe(&mut self) -> Result<Pipe, String> {
-        let mut pipe = Pipe::default();
-        self.declaration(&mut pipe);
-        loop {
-            let mut command = Vec::new();
-            loop {
-                self.spaces();
-                match self.peek() {
-                    None | Some(')' | '|') => break,
-                    Some(_) => command.push(self.term()?),
+        let node = match keyword {
+            Keyword::Block => self.block()?,
+            Keyword::Break | Keyword::Continue => self.jump(keyword)?,
+            Keyword::Else => {
+                let next = self.peek_word();
+                if !matches!(next.kind, Kind::Keyword(Keyword::If | Keyword::With)) {
+                    self.expect(&[Kind::RightDelimiter], "else")?;
                 }
+                return Ok(Piece::Ending(Ending::Else));
             }
-            if command.is_empty() {
-                return Err(self.fail("missing value for command"));
+            Keyword::End => {
+                self.expect(&[Kind::RightDelimiter], "end")?;
+                return Ok(Piece::Ending(Ending::End));
             }
-            pipe.commands.push(command);
-            if self.peek() != Some('|') {
-                return Ok(pipe);
-            }
-            self.at += 1;
-        }
+            Keyword::If => Node::If(self.branch("if")?),
+            Keyword::Range => Node::Range(self.branch("range")?),
+            Keyword::With => Node::With(self.branch("with")?),
+            Keyword::Template => self.invocation()?,
+            Keyword::Define | Keyword::Dot | Keyword::Nil => return self.plain_action(token),
+        };
+        Ok(Piece::Node(node))
     }
 
-    /// `$a, $b :=` or `$a =`.
-    fn declaration(&mut self, pipe: &mut Pipe) {
-        let start = self.at;
-        let mut names = Vec::new();
-        loop {
-            self.spaces();
-            if self.peek() != Some('$') {
-                break;
+    fn plain_action(&mut self, first: Token) -> Parsed<Piece> {
+        let at = first.at;
+        self.back(first);
+        let pipe = self.pipeline("command", Kind::RightDelimiter)?;
+        Ok(Piece::Node(Node::Action(Action { at, pipe })))
+    }
+
+    fn jump(&mut self, keyword: Keyword) -> Parsed<Node> {
+        let (shown, node) = match keyword {
+            Keyword::Break => ("{{break}}", Node::Break),
+            _ => ("{{continue}}", Node::Continue),
+        };
+        self.expect(&[Kind::RightDelimiter], shown)?;
+        if self.own.ranges == 0 {
+            return self.fail(format!("{shown} outside {{{{range}}}}"));
+        }
+        Ok(node)
+    }
+
+    fn branch(&mut self, context: &str) -> Parsed<Branch> {
+        let known = self.own.variables.len();
+        let pipe = self.pipeline(context, Kind::RightDelimiter)?;
+        let inside_range = usize::from(context == "range");
+        self.own.ranges += inside_range;
+        let (body, ending) = self.list()?;
+        self.own.ranges -= inside_range;
+        let otherwise = match ending {
+            Ending::End => Vec::new(),
+            Ending::Else => self.otherwise(context)?,
+        };
+        self.own.variables.truncate(known);
+        Ok(Branch {
+            pipe,
+            body,
+            otherwise,
+        })
+    }
+
+    /// What follows `{{else`: `if` and `with` share the `end` of the branch that they are in.
+    fn otherwise(&mut self, context: &str) -> Parsed<Vec<Node>> {
+        match (context, self.peek()) {
+            ("if", Kind::Keyword(Keyword::If)) => {
+                self.next();
+                let inner = self.deeper(|parser| parser.branch("if"))?;
+                Ok(vec![Node::If(inner)])
             }
-            self.at += 1;
-            names.push(self.identifier());
-            self.spaces();
-            match (self.peek(), self.text.get(self.at + 1)) {
-                (Some(','), _) => self.at += 1,
-                (Some(':'), Some('=')) => {
-                    self.at += 2;
-                    (pipe.variables, pipe.declares) = (names, true);
-                    return;
+            ("with", Kind::Keyword(Keyword::With)) => {
+                self.next();
+                let inner = self.deeper(|parser| parser.branch("with"))?;
+                Ok(vec![Node::With(inner)])
+            }
+            _ => {
+                let (nodes, ending) = self.list()?;
+                if ending != Ending::End {
+                    return self.fail(format!("expected end; found {}", ending.shown()));
                 }
-                (Some('='), _) => {
-                    self.at += 1;
-                    pipe.variables = names;
-                    return;
-                }
-                _ => break,
+                Ok(nodes)
             }
-        }
-        self.at = start;
-    }
-
-    fn identifier(&mut self) -> String {
-        let mut name = String::new();
-        while let Some(c) = self.peek().filter(|c| c.is_alphanumeric() || *c == '_') {
-            name.push(c);
-            self.at += 1;
-        }
-        name
-    }
-
-    fn fields(&mut self) -> Vec<String> {
-        let mut fields = Vec::new();
-        while self.peek() == Some('.') {
-            self.at += 1;
-            let name = self.identifier();
-            if !name.is_empty() {
-                fields.push(name);
-            }
-        }
-        fields
-    }
-
-    fn term(&mut self) -> Result<Term, String> {
-        match self.peek() {
-            Some('.') => Ok(Term::Dot(self.fields())),
-            Some('$') => {
-                self.at += 1;
-                let name = self.identifier();
-                Ok(Term::Variable(name, self.fields()))
-            }
-            Some('(') => {
-                self.at += 1;
-                let pipe = self.pipe()?;
-                if self.peek() != Some(')') {
-                    return Err(self.fail("unclosed left paren"));
-                }
-                self.at += 1;
-                Ok(Term::Nested(pipe, self.fields()))
-            }
-            Some('"') => self.quoted().map(|s| Term::Literal(s.into())),
-            Some('`') => {
-                self.at += 1;
-                let end = self.text[self.at..]
-                    .iter()
-                    .position(|c| *c == '`')
-                    .ok_or_else(|| self.fail("unterminated raw quoted string"))?;
-                let text: String = self.text[self.at..self.at + end].iter().collect();
-                self.at += end + 1;
-                Ok(Term::Literal(text.into()))
-            }
-            Some(c) if c.is_ascii_digit() || matches!(c, '-' | '+') => self.number(),
-            Some(c) if c.is_alphabetic() || c == '_' => {
-                let name = self.identifier();
-                match name.as_str() {
-                    "true" => Ok(Term::Literal(true.into())),
-                    "false" => Ok(Term::Literal(false.into())),
-                    "nil" => Ok(Term::Literal(Value::Null)),
-                    _ if functions::NAMES.contains(&name.as_str()) => Ok(Term::Function(name)),
-                    _ => Err(self.fail(&format!("function {name:?} not defined"))),
-                }
-            }
-            Some(c) => Err(self.fail(&format!("unexpected {c:?} in operand"))),
-            None => Err(self.fail("unexpected EOF")),
         }
     }
 
-    fn quoted(&mut self) -> Result<String, String> {
-        let start = self.at;
-        self.at += 1;
-        while let Some(c) = self.peek() {
-            self.at += if c == '\\' { 2 } else { 1 };
-            if c == '"' {
-                let literal: String = self.text[start..self.at].iter().collect();
-                return serde_json::from_str(&literal).map_err(|_| self.fail("bad quoted string"));
-            }
-        }
-        Err(self.fail("unterminated quoted string"))
+    fn template_name(&mut self, context: &str) -> Parsed<(usize, String)> {
+        let token = self.expect(&[Kind::String, Kind::RawString], context)?;
+        Ok((token.at, self.unquoted(&token)?))
     }
 
-    fn number(&mut self) -> Result<Term, String> {
-        let start = self.at;
-        while self
-            .peek()
-            .is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+'))
-        {
-            self.at += 1;
-        }
-        let text: String = self.text[start..self.at].iter().collect();
-        serde_json::from_str(text.trim_start_matches('+'))
-            .map(Term::Literal)
-            .map_err(|_| self.fail(&format!("bad number syntax: {text:?}")))
+    fn block(&mut self) -> Parsed<Node> {
+        const CONTEXT: &str = "block clause";
+        let (at, name) = self.template_name(CONTEXT)?;
+        let pipe = Some(self.pipeline(CONTEXT, Kind::RightDelimiter)?);
+        self.with_own(|parser| parser.body(name.clone(), CONTEXT))?;
+        Ok(Node::Template(Invocation { at, name, pipe }))
+    }
+
+    fn invocation(&mut self) -> Parsed<Node> {
+        const CONTEXT: &str = "template clause";
+        let (at, name) = self.template_name(CONTEXT)?;
+        let token = self.next_word();
+        let pipe = if token.kind == Kind::RightDelimiter {
+            None
+        } else {
+            self.back(token);
+            Some(self.pipeline(CONTEXT, Kind::RightDelimiter)?)
+        };
+        Ok(Node::Template(Invocation { at, name, pipe }))
     }
 }
