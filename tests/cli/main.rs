@@ -150,3 +150,8 @@ fn jsonpaths_give_what_kubectl_gives() {
 fn jsonpaths_give_the_lists_that_kubectl_gives() {
     languages::scenario("jsonpath-as-json", "jsonpath-as-json");
 }
+
+#[test]
+fn paths_find_in_answers_what_they_find_with_kubectl() {
+    scenario("paths");
+}

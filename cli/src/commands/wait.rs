@@ -70,6 +70,9 @@ impl Goal {
         }
         if let Some(rest) = text.strip_prefix("jsonpath=") {
             let (path, value) = path_and_value(rest)?;
+            if path.is_empty() {
+                return Err("jsonpath expression cannot be empty".into());
+            }
             let template = Template::parse(&jsonpath::relaxed(&path)?, true)?;
             return Ok(Self::Path(template, value));
         }

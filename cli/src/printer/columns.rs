@@ -10,7 +10,8 @@ use super::table::Layout;
 #[derive(Clone, Debug)]
 pub(crate) struct Columns {
     headings: Vec<String>,
-    paths: Vec<Template>,
+    /// As JSONPaths: what is wrong with one is only told below the headings.
+    paths: Vec<String>,
 }
 
 impl Columns {
@@ -27,65 +28,74 @@ impl Columns {
                 )
             })?;
             headings.push(heading.to_owned());
-            paths.push(Template::parse(&jsonpath::relaxed(path)?, true)?);
+            paths.push(jsonpath::relaxed(path)?);
         }
         Ok(Self { headings, paths })
     }
 
     /// Parses a file: a line of headings and a line of paths, both in columns.
     pub(crate) fn parse_file(text: &str) -> Result<Self, String> {
+        const FORMAT: &str = "Expected format is one line of space separated headers, one line of space separated column specs.";
         let mut lines = text.lines();
-        let (Some(headings), Some(paths)) = (lines.next(), lines.next()) else {
-            return Err("error reading custom columns file: it needs a line of headings and a line of paths".into());
+        let mut line = |what: &str| {
+            let missing = || format!("invalid template, missing {what} line. {FORMAT}");
+            lines.next().ok_or_else(missing)
         };
-        let headings: Vec<String> = headings.split_whitespace().map(str::to_owned).collect();
-        let paths: Vec<&str> = paths.split_whitespace().collect();
+        let headings = line("header")?.split_whitespace().map(str::to_owned);
+        let headings: Vec<String> = headings.collect();
+        let paths: Vec<&str> = line("spec")?.split_whitespace().collect();
         if headings.len() != paths.len() {
             return Err(format!(
-                "number of headers ({}) must match number of specs ({})",
+                "number of headers ({}) and field specifications ({}) don't match",
                 headings.len(),
                 paths.len()
             ));
         }
         let paths = paths
             .into_iter()
-            .map(|path| Template::parse(&jsonpath::relaxed(path)?, true))
+            .map(jsonpath::relaxed)
             .collect::<Result<_, String>>()?;
         Ok(Self { headings, paths })
     }
 
-    /// The line of headings.
-    pub(crate) fn headings(&self) -> Vec<String> {
-        self.headings.clone()
-    }
-
-    /// The line of one object.
-    pub(crate) fn row(&self, object: &Value) -> Result<Vec<String>, String> {
-        self.paths
-            .iter()
-            .map(|path| {
-                let found = path.find(object)?;
-                let nothing = found.first().is_none_or(Vec::is_empty);
-                let nothing = nothing.then(|| "<none>".to_owned());
-                let texts = found.iter().flatten().map(go::print::text);
-                Ok(nothing
-                    .into_iter()
-                    .chain(texts)
-                    .collect::<Vec<_>>()
-                    .join(","))
-            })
-            .collect()
-    }
-
-    /// A table of objects.
-    pub(crate) fn table(&self, objects: &[&Value], headings: bool) -> Result<String, String> {
-        let mut layout = Layout::default();
+    /// Adds the headings, if they are wanted, and a line for each object, up to what goes wrong.
+    pub(crate) fn add(
+        &self,
+        objects: &[&Value],
+        headings: bool,
+        layout: &mut Layout,
+    ) -> Result<(), String> {
         if headings {
-            layout.push(self.headings());
+            layout.push(self.headings.clone());
         }
+        let paths = self.paths.iter().map(|path| Template::parse(path, true));
+        let paths: Vec<Template> = paths.collect::<Result<_, String>>()?;
         for object in objects {
-            layout.push(self.row(object)?);
+            let row = paths.iter().map(|path| cell(path, object));
+            layout.push(row.collect::<Result<_, String>>()?);
         }
-        Ok(layout.flush())
+        Ok(())
     }
+
+    /// Prints a table of objects.
+    pub(crate) fn print(&self, objects: &[&Value], headings: bool) -> crate::error::Result<()> {
+        let mut layout = Layout::default();
+        let added = self.add(objects, headings, &mut layout);
+        crate::context::print(&layout.flush())?;
+        Ok(added?)
+    }
+}
+
+fn cell(path: &Template, object: &Value) -> Result<String, String> {
+    let found = path.find(object)?;
+    let nothing = found.first().is_none_or(Vec::is_empty);
+    let nothing = nothing.then(|| "<none>".to_owned());
+    // A terminal is not to obey what an object holds.
+    let texts = found.iter().flatten().map(go::print::text);
+    let texts = texts.map(|text| text.replace('\u{1b}', "^[").replace('\r', "\\r"));
+    Ok(nothing
+        .into_iter()
+        .chain(texts)
+        .collect::<Vec<_>>()
+        .join(","))
 }

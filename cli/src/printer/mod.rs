@@ -80,10 +80,11 @@ impl Format {
             _ => {}
         }
         let template = flags.template.as_deref().unwrap_or_default();
-        let argument = if argument.is_empty() {
-            template
-        } else {
-            argument
+        let argument = match (template, output.contains('=')) {
+            ("", _) => argument,
+            (template, false) => template,
+            // Of two templates none is taken.
+            (_, true) => return Err(unknown(output, tables)),
         };
         Self::with_argument(form, argument, flags, tables)
     }
@@ -99,7 +100,7 @@ impl Format {
                 Error::Plain(if form == "custom-columns-file" {
                     format!("error reading template {argument}, open {argument}: {problem}")
                 } else {
-                    format!("error reading --template {argument}, open {argument}: {problem}\n")
+                    format!("error reading --template {argument}, open {argument}: {problem}")
                 })
             })
         };
@@ -159,10 +160,9 @@ impl Format {
                 Ok(String::from_utf8_lossy(&out).into_owned())
             }
             Self::Columns(columns) => {
-                let list = object["items"].as_array();
-                let objects: Vec<&Value> =
-                    list.map_or_else(|| vec![object], |items| items.iter().collect());
-                columns.table(&objects, true).map_err(Error::Plain)
+                let mut layout = table::Layout::default();
+                columns.add(&items(object), true, &mut layout)?;
+                Ok(layout.flush())
             }
         }
     }
@@ -171,14 +171,22 @@ impl Format {
 impl Format {
     /// Writes one object to stdout. What a Go template writes needs to be no text, nor to end.
     pub(crate) fn print(&self, object: &Value, resource: Option<&Resource>) -> Result<()> {
-        let Self::GoTemplate(template) = self else {
-            return crate::context::print(&self.object(object, resource)?);
+        let template = match self {
+            Self::GoTemplate(template) => template,
+            Self::Columns(columns) => return columns.print(&items(object), true),
+            _ => return crate::context::print(&self.object(object, resource)?),
         };
         let mut out = BufWriter::new(std::io::stdout());
         let ran = run_template(template, object, &mut out);
         out.flush()?;
         ran
     }
+}
+
+/// The objects of a list, or the one that is none.
+fn items(object: &Value) -> Vec<&Value> {
+    let list = object["items"].as_array();
+    list.map_or_else(|| vec![object], |items| items.iter().collect())
 }
 
 /// Runs a Go template. Of an error the output tells more than the message does.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Files, Print};
 use crate::client::Request;
-use crate::context::{Context, note, print};
+use crate::context::{Context, note};
 use crate::error::{Error, Result};
 use crate::printer::{self, Format};
 use crate::target::{self, Resolved, Spec, Wanted};
@@ -263,7 +263,7 @@ impl Get {
         }
         if let Format::Columns(columns) = format {
             let objects: Vec<&Value> = found.iter().collect();
-            print(&columns.table(&objects, !self.no_headers)?)?;
+            columns.print(&objects, !self.no_headers)?;
             return Error::many(errors);
         }
         let mut whole = if alone {

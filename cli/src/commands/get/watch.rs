@@ -187,12 +187,11 @@ impl Shown<'_> {
 
     fn object(&mut self, event: &str, object: &Value) -> Result<()> {
         if let Format::Columns(columns) = self.format {
-            if !self.headed && !self.get.no_headers {
-                self.layout.push(columns.headings());
-            }
+            let headings = !self.headed && !self.get.no_headers;
             self.headed = true;
-            self.layout.push(columns.row(object)?);
-            return print(&self.layout.flush());
+            let added = columns.add(&[object], headings, &mut self.layout);
+            print(&self.layout.flush())?;
+            return Ok(added?);
         }
         if self.get.output_watch_events && matches!(self.format, Format::Json) {
             let (event, object) = (json::compact(&event.into()), json::compact(object));
