@@ -120,3 +120,17 @@ fn without_object(bytes: &[u8]) -> String {
     }
     shown.to_owned()
 }
+
+#[test]
+fn bytes_that_are_no_text_are_written_as_they_are() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let output = Command::new(tests::programs::path("ctl"))
+        .args(["label", "--local", "-f", "sample.yaml", "a=b"])
+        .args(["-o", "go-template={{base64decode \"/wCA\"}}"])
+        .current_dir(folder("files"))
+        .env("HOME", home.path())
+        .env("KUBECONFIG", home.path().join("none"))
+        .output()
+        .expect("ctl starts");
+    assert_eq!(output.stdout, [0xFF, 0x00, 0x80]);
+}

@@ -9,5 +9,6 @@ pub(crate) mod print;
 mod printf;
 pub(crate) mod quote;
 pub(crate) mod value;
+mod verbs;
 
 pub(crate) use value::{Data, Value};
