@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::harness::{CONFIG_MAPS, Cluster};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn lists_watches_and_tokens_of_forgotten_revisions_get_410() {
     let cluster = Cluster::forgetting_every(Duration::from_millis(50)).await;
     let first = cluster.config_map("a", "x").await;
