@@ -1,7 +1,7 @@
 //! One redb transaction: commits in, compacted versions out, and the numbers.
 
 use parking_lot::RwLock;
-use redb::{Database, ReadableTable as _, Table};
+use redb::{Database, ReadableTable as _, ReadableTableMetadata as _, Table};
 
 use super::format::{
     CHANGES, Change, Location, State, VALUES, decode_changes, encode_changes, encode_value,
@@ -39,6 +39,10 @@ pub(super) struct Persisted {
     pub(super) written: u64,
     /// How many bytes of values went.
     pub(super) freed: u64,
+    /// How many values that were.
+    pub(super) gone: u64,
+    /// How many values there are.
+    pub(super) left: u64,
     /// Where the sweep is to go on, if it has not seen all.
     pub(super) next: Option<Revision>,
 }
@@ -77,9 +81,11 @@ pub(super) fn persist(database: &Database, job: &Job<'_>) -> Result<Persisted, r
             for location in plan.values {
                 let removed = values.remove(location)?;
                 persisted.freed += removed.map_or(0, |value| value.value().len() as u64);
+                persisted.gone += 1;
             }
             persisted.next = plan.next;
         }
+        persisted.left = values.len()?;
     }
     set_state(&transaction, job.state)?;
     transaction.commit()?;

@@ -50,6 +50,8 @@ const REST: u32 = 9;
 /// nothing is written meanwhile.
 const SHRINK: u64 = 32 << 20;
 const MOVE: u64 = 64 << 20;
+/// How many bytes of pages a byte of values takes at most, about: redb rounds large ones up.
+const PAGES: u64 = 3;
 /// How many commits make a checkpoint, and how many bytes of them: enough for the database's own work to
 /// be shared by many, and few enough for those that wait meanwhile.
 const UNWRITTEN: usize = 256;
@@ -115,6 +117,8 @@ pub(super) struct Writer {
     step_at: Instant,
     /// How many bytes of the file were freed and not used again, about.
     freed: u64,
+    /// How many bytes of it are in use, about: as if what is left were like what went last.
+    used: u64,
     /// When the next checkpoint is due at the latest.
     checkpoint_at: Option<Instant>,
     /// Whether there have been relaxed commits, so that revisions must be reserved for more.
@@ -143,6 +147,7 @@ impl Writer {
             compaction: (state.compacted > 0).then(|| Compaction::Index(Bytes::new(), false)),
             step_at: Instant::now(),
             freed: 0,
+            used: 0,
             checkpoint_at: behind.then(|| Instant::now() + options.checkpoint_delay),
             options,
             relaxed: false,
@@ -325,8 +330,8 @@ impl Writer {
     /// space waits for new values.
     fn shrink(&mut self) {
         let length = self.source.length();
-        let used = length.saturating_sub(self.freed);
-        if self.reopened || self.freed < SHRINK || self.freed < length / 2 || used > MOVE {
+        let free_enough = self.freed >= SHRINK && self.used < length / 2;
+        if self.reopened || !free_enough || self.used > MOVE {
             return;
         }
         let begin = Instant::now();
@@ -419,6 +424,9 @@ impl Writer {
             }
         };
         self.freed = (self.freed + persisted.freed).saturating_sub(persisted.written);
+        if let Some(average) = persisted.freed.checked_div(persisted.gone) {
+            self.used = persisted.left * average * PAGES;
+        }
         self.reopened = false;
         self.shared.view.write().unwritten.clear();
         self.state = state;
