@@ -47,7 +47,7 @@ pub(crate) fn run_dir(directory: &Path, data_dir: &Path) -> Result<Claim, Error>
     };
     fs::create_dir_all(directory).map_err(at(directory))?;
     let claim = lock(directory, "--run-dir")?;
-    belongs_to(directory, data_dir)?;
+    refuse(directory, data_dir, has_pods(directory))?;
     let data_dir = std::path::absolute(data_dir).map_err(at(data_dir))?;
     let owner = directory.join("data-dir");
     let text = data_dir.as_os_str().as_encoded_bytes();
@@ -57,12 +57,17 @@ pub(crate) fn run_dir(directory: &Path, data_dir: &Path) -> Result<Claim, Error>
 
 /// Refuses a run directory in which another cluster has containers, or a living ctld.
 pub(crate) fn belongs_to(directory: &Path, data_dir: &Path) -> Result<(), Error> {
+    let in_use = has_pods(directory) || is_taken(directory);
+    refuse(directory, data_dir, in_use)
+}
+
+fn refuse(directory: &Path, data_dir: &Path, in_use: bool) -> Result<(), Error> {
     let same = |owner: &Path| {
         let resolved = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
         matches!((resolved(owner), resolved(data_dir)), (Ok(a), Ok(b)) if a == b)
     };
     match owner(directory)? {
-        Some(owner) if !same(&owner) && has_pods(directory) => Err(Error::Belongs {
+        Some(owner) if !same(&owner) && in_use => Err(Error::Belongs {
             run_dir: directory.to_owned(),
             owner,
         }),
@@ -93,6 +98,12 @@ fn owner(directory: &Path) -> Result<Option<PathBuf>, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::File(path, error)),
     }
+}
+
+/// Whether a ctld lives here.
+fn is_taken(directory: &Path) -> bool {
+    let file = OpenOptions::new().write(true).open(directory.join("pid"));
+    file.is_ok_and(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock).is_err())
 }
 
 fn has_pods(directory: &Path) -> bool {
